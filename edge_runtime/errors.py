@@ -1,0 +1,43 @@
+"""The error tree.
+
+    EdgeError                 something the user can act on: one clear line, exit code 2 where nothing runs yet
+    ├── ConfigError           a config file is wrong; names file, key, value, what was expected
+    ├── BundleError           a model bundle is missing, altered or incomplete
+    ├── InputError            a camera or sensor could not be opened or stopped answering
+    ├── SessionError          a model could not be loaded or failed on one input
+    ├── DisplayError          no picture can be shown
+    ├── ChannelError          a part's channel broke or a message breaks its rules
+    └── Refused               a command was understood and not obeyed; the reason goes back to the sender
+"""
+
+
+class EdgeError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ConfigError(EdgeError, ValueError):
+    """A config file is wrong."""
+
+
+class BundleError(EdgeError):
+    """A model bundle is missing, altered or incomplete."""
+
+
+class InputError(EdgeError, OSError):
+    """An input could not be opened, or stopped answering. The caller reopens it with back-off."""
+
+
+class SessionError(EdgeError):
+    """A model could not be loaded or failed on one input; after a failed run the session stays usable."""
+
+
+class DisplayError(EdgeError):
+    """The display could not be opened or lost its window."""
+
+
+class ChannelError(EdgeError):
+    """A channel broke, or a message is larger or stranger than the contract allows."""
+
+
+class Refused(EdgeError):
+    """A command that is not obeyed. `str(error)` is the reason told to its sender."""

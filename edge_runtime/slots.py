@@ -1,0 +1,162 @@
+"""Slots: how pictures travel between parts. The newest frame wins; there is no queue.
+
+A slot is two rings of buffers in one shared region. One part writes, any number read. A restarted writer gets
+the other ring, so that a predecessor that is still dying cannot write beside it. A reader sees a frame in place,
+without a copy, and asks `intact` afterwards whether it was overwritten meanwhile, which takes a reader that
+is slower than `BUFFERS - 1` frames.
+
+Layout: int64 words, then payloads. Words 0..7: active ring, payload bytes per buffer, spare.
+Each ring: head (count of published frames), then per buffer: sequence, captured_s, published_s, dtype, ndim, shape[4].
+"""
+
+import mmap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_runtime.errors import ChannelError
+from edge_runtime.memory import barrier
+
+BUFFERS = 4
+RINGS = 2
+MAX_DIMENSIONS = 4
+DTYPES = ("uint8", "float16", "float32", "int32", "int64", "float64")
+_HEADER_WORDS = 8
+_BUFFER_WORDS = 16  # 128 bytes: a buffer's header never shares a cache line with another's
+_RING_WORDS = _BUFFER_WORDS * (BUFFERS + 1)
+_PAGE = 4096
+_SEQUENCE, _CAPTURED, _PUBLISHED, _DTYPE, _NDIM, _SHAPE = 0, 1, 2, 3, 4, 5
+
+Array = npt.NDArray[Any]
+
+
+def slot_bytes(payload_bytes: int) -> int:
+    """Size of the region of a slot whose largest array takes `payload_bytes`."""
+    return _payload_offset() + RINGS * BUFFERS * _padded(payload_bytes)
+
+
+def _padded(payload_bytes: int) -> int:
+    return -(-payload_bytes // _PAGE) * _PAGE
+
+
+def _payload_offset() -> int:
+    return _padded((_HEADER_WORDS + RINGS * _RING_WORDS) * 8)
+
+
+def choose_ring(region: mmap.mmap, ring: int) -> None:
+    """Make `ring` the one that readers follow. Called by the supervisor before it starts the slot's writer."""
+    memoryview(region).cast("q")[0] = ring
+
+
+@dataclass(frozen=True, slots=True)
+class SlotFrame:
+    """One frame, in place."""
+
+    array: Array
+    """Read-only view of shared memory. Use it at once and ask `SlotReader.intact`, or copy it."""
+    captured_s: float
+    """When the light fell in: inherited through chains of models."""
+    published_s: float
+    sequence: int
+    ring: int
+    buffer: int
+
+
+class _Ring:
+    """The words and payloads of one ring."""
+
+    def __init__(self, region: mmap.mmap, ring: int) -> None:
+        start = (_HEADER_WORDS + ring * _RING_WORDS) * 8
+        words = np.frombuffer(region, np.int64, _RING_WORDS, start)
+        self.head = words[:1]
+        self.words = words[_BUFFER_WORDS:].reshape(BUFFERS, _BUFFER_WORDS)
+        self.seconds = self.words.view(np.float64)
+        size_bytes = (len(region) - _payload_offset()) // (RINGS * BUFFERS)
+        first = _payload_offset() + ring * BUFFERS * size_bytes
+        self.payloads = [np.frombuffer(region, np.uint8, size_bytes, first + i * size_bytes) for i in range(BUFFERS)]
+
+
+class SlotWriter:
+    """Publishes frames. Used by one thread of the one part that owns the slot."""
+
+    def __init__(self, region: mmap.mmap, ring: int) -> None:
+        self._ring = _Ring(region, ring)
+        self._sequence = int(self._ring.head[0])
+        self._pending: int | None = None
+
+    def next(self, shape: Sequence[int], dtype: npt.DTypeLike = np.uint8) -> Array:
+        """The buffer of the next frame, to draw in; it holds an old frame until then.
+
+        Raises:
+            ChannelError: an array of this shape does not fit in the slot.
+        """
+        kind = np.dtype(dtype)
+        size_bytes = int(np.prod(shape)) * kind.itemsize
+        buffer = self._sequence % BUFFERS
+        payload = self._ring.payloads[buffer]
+        if size_bytes > payload.size or kind.name not in DTYPES or len(shape) > MAX_DIMENSIONS:
+            raise ChannelError(f"slot of {payload.size} bytes a frame cannot hold {tuple(shape)} {kind.name}")
+        words = self._ring.words[buffer]
+        words[_SEQUENCE] = -1  # readers that still look at this buffer learn that it changes
+        barrier()
+        words[_DTYPE] = DTYPES.index(kind.name)
+        words[_NDIM] = len(shape)
+        words[_SHAPE : _SHAPE + len(shape)] = shape
+        self._pending = buffer
+        return payload[:size_bytes].view(kind).reshape(shape)
+
+    def publish(self, captured_s: float, now_s: float) -> int:
+        """Make the buffer handed out by `next` the newest frame; returns its sequence (1, 2, ...)."""
+        if self._pending is None:
+            raise ChannelError("publish without next")
+        buffer, self._pending = self._pending, None
+        self._sequence += 1
+        self._ring.seconds[buffer, _CAPTURED] = captured_s
+        self._ring.seconds[buffer, _PUBLISHED] = now_s
+        self._ring.words[buffer, _SEQUENCE] = self._sequence
+        barrier()  # the frame is complete before it is announced
+        self._ring.head[0] = self._sequence
+        return self._sequence
+
+    def write(self, array: Array, captured_s: float, now_s: float) -> int:
+        """Copy `array` in and publish it."""
+        self.next(array.shape, array.dtype)[...] = array
+        return self.publish(captured_s, now_s)
+
+
+class SlotReader:
+    """Looks at the newest frame of a slot."""
+
+    def __init__(self, region: mmap.mmap) -> None:
+        self._header = np.frombuffer(region, np.int64, _HEADER_WORDS, 0)
+        self._rings = [_Ring(region, ring) for ring in range(RINGS)]
+
+    def latest(self) -> SlotFrame | None:
+        """The newest whole frame; the predecessor's last one until a restarted writer has published; None before any."""
+        active = int(self._header[0])
+        return self._latest_of(active) or self._latest_of(1 - active)
+
+    def _latest_of(self, index: int) -> SlotFrame | None:
+        ring = self._rings[index]
+        for _ in range(BUFFERS):  # a writer so fast that it laps us here is not real, a bound is
+            sequence = int(ring.head[0])
+            if sequence == 0:
+                return None
+            buffer = (sequence - 1) % BUFFERS
+            words = ring.words[buffer]
+            kind = np.dtype(DTYPES[int(words[_DTYPE])])
+            shape = tuple(int(n) for n in words[_SHAPE : _SHAPE + int(words[_NDIM])])
+            captured_s, published_s = (float(s) for s in ring.seconds[buffer, _CAPTURED : _PUBLISHED + 1])
+            if int(words[_SEQUENCE]) == sequence:
+                size_bytes = int(np.prod(shape)) * kind.itemsize
+                array = ring.payloads[buffer][:size_bytes].view(kind).reshape(shape)
+                array.flags.writeable = False
+                return SlotFrame(array, captured_s, published_s, sequence, index, buffer)
+        return None
+
+    def intact(self, frame: SlotFrame) -> bool:
+        """True when `frame` was not overwritten since `latest` returned it."""
+        return int(self._rings[frame.ring].words[frame.buffer, _SEQUENCE]) == frame.sequence
