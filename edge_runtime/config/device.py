@@ -96,7 +96,9 @@ class GovernorConfig(Strict):
     @model_validator(mode="after")
     def _apart(self) -> "GovernorConfig":
         if self.headroom >= self.budget:
-            raise ValueError(f"headroom {self.headroom} must be below budget {self.budget}, or the picture flickers between rungs")
+            raise ValueError(
+                f"headroom {self.headroom} must be below budget {self.budget}, or the picture flickers between rungs"
+            )
         return self
 
 
@@ -191,7 +193,9 @@ class DeviceConfig(Strict):
         return uses
 
 
-def _layer_uses(key: str, layer: AnyLayerConfig, sources: set[str], signals: set[str]) -> list[tuple[str, str, set[str]]]:
+def _layer_uses(
+    key: str, layer: AnyLayerConfig, sources: set[str], signals: set[str]
+) -> list[tuple[str, str, set[str]]]:
     binds: dict[str, BindingConfig] = layer.bind
     uses = [(f"{key}.bind.{name}.signal", bind.signal, signals) for name, bind in binds.items()]
     if isinstance(layer, PictureConfig):

@@ -17,13 +17,17 @@ class CameraConfig(Strict):
     source: str | None = Field(
         None, description="synthetic | device:0 | /dev/v4l/by-id/... | file:clip.mp4 | rtsp://... | http://..."
     )
-    pipe: list[str] | None = Field(None, min_length=1, description="argv of a program that writes raw BGR frames to stdout")
+    pipe: list[str] | None = Field(
+        None, min_length=1, description="argv of a program that writes raw BGR frames to stdout"
+    )
     size_px: SizePx = (640, 360)
     rate_hz: Rate = 30.0
     fourcc: str | None = Field(None, min_length=4, max_length=4)
     controls: dict[str, float] = Field({}, description="OpenCV names without CAP_PROP_: exposure, gain, auto_wb ...")
     flip: Literal["none", "horizontal", "vertical", "both"] = "none"
-    crop: tuple[Unit, Unit, Unit, Unit] = Field((0, 0, 1, 1), description="left, top, right, bottom, 0-1 of the picture")
+    crop: tuple[Unit, Unit, Unit, Unit] = Field(
+        (0, 0, 1, 1), description="left, top, right, bottom, 0-1 of the picture"
+    )
     still: bool = Field(False, description="synthetic only: stands still, with sensor noise")
 
     @model_validator(mode="after")

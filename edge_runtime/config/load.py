@@ -126,7 +126,9 @@ def check(config: DeviceConfig) -> list[Finding]:
     """What is valid and still worth a word. Bundles are checked by `inference.manifest`, which knows them."""
     findings: list[Finding] = []
     if config.mqtt is None and config.replay is None and (fed := [s.name for s in config.signals if s.mqtt]):
-        findings.append(Finding("warning", f"signals {', '.join(fed)} come by MQTT and there is no [mqtt]: fallbacks show"))
+        findings.append(
+            Finding("warning", f"signals {', '.join(fed)} come by MQTT and there is no [mqtt]: fallbacks show")
+        )
     if config.sun is None and any("sun." in str(scene.model_dump()) for scene in config.scenes):
         findings.append(Finding("warning", "a scene uses sun.* and there is no [sun] with the place: fallbacks show"))
     if not config.label.enabled:
@@ -134,6 +136,10 @@ def check(config: DeviceConfig) -> list[Finding]:
     if config.replay and not Path(config.replay.file).is_file():
         findings.append(Finding("error", f"replay.file = {config.replay.file!r}: no such file"))
     for camera in config.cameras:
-        if camera.source and camera.source.startswith("file:") and not Path(camera.source.removeprefix("file:")).is_file():
+        if (
+            camera.source
+            and camera.source.startswith("file:")
+            and not Path(camera.source.removeprefix("file:")).is_file()
+        ):
             findings.append(Finding("error", f"camera {camera.name!r}: source = {camera.source!r}: no such file"))
     return findings

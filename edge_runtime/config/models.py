@@ -12,7 +12,9 @@ class ModelConfig(Strict):
     name: Name
     bundle: str = Field(min_length=1, description="folder looked up in --models, EDGE_RUNTIME_MODELS, the repository")
     worker: Name = "main"
-    input: str | list[str] = Field([], description="camera.NAME or picture.NAME; several allowed; none: it only generates")
+    input: str | list[str] = Field(
+        [], description="camera.NAME or picture.NAME; several allowed; none: it only generates"
+    )
     output: str | None = Field(None, pattern=r"^picture\.[a-z0-9_-]+$")
     size_px: SizePx = (480, 272)
     rate_hz: Rate = 30.0

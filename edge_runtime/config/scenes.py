@@ -143,7 +143,9 @@ class SceneConfig(Strict):
         """Give every unnamed layer its kind as name, numbered from the second on: rain, particles, particles-2."""
         if not isinstance(raw, dict) or not isinstance(raw.get("layers"), list):
             return raw
-        taken: set[str] = {str(layer.get("name")) for layer in raw["layers"] if isinstance(layer, dict) and layer.get("name")}
+        taken: set[str] = {
+            str(layer.get("name")) for layer in raw["layers"] if isinstance(layer, dict) and layer.get("name")
+        }
         layers: list[object] = []
         for layer in raw["layers"]:
             if not isinstance(layer, dict) or layer.get("name"):
