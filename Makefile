@@ -1,0 +1,43 @@
+# One command for each thing a person does here. Set-up is part of every command: see .ci/setup.
+CONFIG ?= device_configs/laptop.toml
+ARGS ?=
+TESTS ?=
+PYTHON := .venv/bin/python
+
+# A build server can install all that tests need, so that a skipped test is a failure there.
+ifeq ($(CI),true)
+export EDGE_NO_SKIPS ?= 1
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo bench test check gpu clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: ## the picture: CONFIG=device_configs/laptop.toml ARGS="--seconds 60"
+	@.ci/setup run
+	@$(PYTHON) -m edge_runtime run $(CONFIG) $(ARGS)
+
+demo: ## a small venue, played from a recording: ARGS=...
+	@.ci/setup run
+	@$(PYTHON) -m edge_runtime demo $(ARGS)
+
+bench: ## the budgets, measured on this machine: ARGS=...
+	@.ci/setup run
+	@$(PYTHON) -m edge_runtime bench $(ARGS)
+
+test: ## every test that can run here: TESTS=tests/display ARGS="-x"
+	@.ci/setup test
+	@$(PYTHON) -m pytest $(TESTS) $(ARGS)
+
+check: ## ruff, mypy --strict, import-linter
+	@.ci/setup dev
+	@.ci/check
+
+gpu: ## swap onnxruntime for onnxruntime-gpu (x86-64 with NVIDIA's driver)
+	@.ci/setup gpu
+
+clean: ## remove caches; .venv stays (rm -rf .venv)
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist
+	@find edge_runtime tests export -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
