@@ -1,8 +1,7 @@
 """The signal board: one shared table of everything that changes and is small.
 
 A row is a number, a flag, a text or a short vector, with the time it was measured. Each row has one writer; the
-show takes a consistent picture of all rows once a frame. Rows are declared by the supervisor; `SPARE_ROWS` stay
-free for names that come later.
+show takes a consistent picture of all rows once a frame. Which row is which is the config's order of names.
 """
 
 import math
@@ -12,11 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edge_runtime.layout import TEXT_BYTES, VECTOR_LENGTH
 from edge_runtime.memory import barrier
 
-TEXT_BYTES = 256
-VECTOR_LENGTH = 8
-SPARE_ROWS = 16
 _ROW = np.dtype(
     [
         ("sequence", np.int64),  # odd while the row is being written
@@ -27,14 +24,7 @@ _ROW = np.dtype(
         ("text", np.uint8, TEXT_BYTES),
     ]
 )
-ROW_BYTES = _ROW.itemsize
-
 Value = float | str | tuple[float, ...]
-
-
-def board_bytes(rows: int) -> int:
-    """Size of the region of a board with `rows` declared rows."""
-    return (rows + SPARE_ROWS) * ROW_BYTES
 
 
 def to_value(raw: object) -> Value | None:

@@ -18,37 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_runtime.errors import ChannelError
+from edge_runtime.layout import BUFFER_WORDS, BUFFERS, RING_WORDS, RINGS, SLOT_HEADER_WORDS, SLOT_PAYLOAD_OFFSET
 from edge_runtime.memory import barrier
 
-BUFFERS = 4
-RINGS = 2
 MAX_DIMENSIONS = 4
 DTYPES = ("uint8", "float16", "float32", "int32", "int64", "float64")
-_HEADER_WORDS = 8
-_BUFFER_WORDS = 16  # 128 bytes: a buffer's header never shares a cache line with another's
-_RING_WORDS = _BUFFER_WORDS * (BUFFERS + 1)
-_PAGE = 4096
 _SEQUENCE, _CAPTURED, _PUBLISHED, _DTYPE, _NDIM, _SHAPE = 0, 1, 2, 3, 4, 5
 
 Array = npt.NDArray[Any]
-
-
-def slot_bytes(payload_bytes: int) -> int:
-    """Size of the region of a slot whose largest array takes `payload_bytes`."""
-    return _payload_offset() + RINGS * BUFFERS * _padded(payload_bytes)
-
-
-def _padded(payload_bytes: int) -> int:
-    return -(-payload_bytes // _PAGE) * _PAGE
-
-
-def _payload_offset() -> int:
-    return _padded((_HEADER_WORDS + RINGS * _RING_WORDS) * 8)
-
-
-def choose_ring(region: mmap.mmap, ring: int) -> None:
-    """Make `ring` the one that readers follow. Called by the supervisor before it starts the slot's writer."""
-    memoryview(region).cast("q")[0] = ring
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +46,13 @@ class _Ring:
     """The words and payloads of one ring."""
 
     def __init__(self, region: mmap.mmap, ring: int) -> None:
-        start = (_HEADER_WORDS + ring * _RING_WORDS) * 8
-        words = np.frombuffer(region, np.int64, _RING_WORDS, start)
+        start = (SLOT_HEADER_WORDS + ring * RING_WORDS) * 8
+        words = np.frombuffer(region, np.int64, RING_WORDS, start)
         self.head = words[:1]
-        self.words = words[_BUFFER_WORDS:].reshape(BUFFERS, _BUFFER_WORDS)
+        self.words = words[BUFFER_WORDS:].reshape(BUFFERS, BUFFER_WORDS)
         self.seconds = self.words.view(np.float64)
-        size_bytes = (len(region) - _payload_offset()) // (RINGS * BUFFERS)
-        first = _payload_offset() + ring * BUFFERS * size_bytes
+        size_bytes = (len(region) - SLOT_PAYLOAD_OFFSET) // (RINGS * BUFFERS)
+        first = SLOT_PAYLOAD_OFFSET + ring * BUFFERS * size_bytes
         self.payloads = [np.frombuffer(region, np.uint8, size_bytes, first + i * size_bytes) for i in range(BUFFERS)]
 
 
@@ -131,7 +108,7 @@ class SlotReader:
     """Looks at the newest frame of a slot."""
 
     def __init__(self, region: mmap.mmap) -> None:
-        self._header = np.frombuffer(region, np.int64, _HEADER_WORDS, 0)
+        self._header = np.frombuffer(region, np.int64, SLOT_HEADER_WORDS, 0)
         self._rings = [_Ring(region, ring) for ring in range(RINGS)]
 
     def latest(self) -> SlotFrame | None:
