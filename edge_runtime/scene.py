@@ -1,11 +1,20 @@
 """Scenes: a stack of layers on one canvas, and the fade from one scene to the next."""
-from collections.abc import Mapping
+
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge_runtime.binding import Parameters
 from edge_runtime.clock import Timeline
+from edge_runtime.config import DeviceConfig, LayerConfig, SceneConfig
+from edge_runtime.config.scenes import AnyLayerConfig
+from edge_runtime.errors import Refused
+from edge_runtime.signals import Snapshot
 
 Canvas = npt.NDArray[np.uint8]
 """(H, W, 4) uint8, blue green red and one unused byte: the layout of the screen's own memory."""
@@ -22,3 +31,126 @@ class Layer(Protocol):
         The canvas may change its size from one frame to the next: never keep it.
         """
         ...
+
+
+OpenLayer = Callable[[AnyLayerConfig, np.random.Generator], Layer]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A layer with what drives it."""
+
+    name: str
+    layer: Layer
+    parameters: Parameters
+
+
+class Scene:
+    """Layers, bottom first."""
+
+    def __init__(self, name: str, entries: list[Entry]) -> None:
+        self.name = name
+        self.entries = entries
+
+    def render(self, canvas: Canvas, timeline: Timeline, signals: Snapshot, hidden: frozenset[str]) -> None:
+        """Draw every layer that this rung does not hide."""
+        for entry in self.entries:
+            values = entry.parameters.update(signals, timeline.step_s)
+            if f"{self.name}/{entry.name}" not in hidden:
+                entry.layer.render(canvas, timeline, values)
+
+
+def build_scene(scene: SceneConfig, config: DeviceConfig, open_layer: OpenLayer) -> Iterator[Scene | None]:
+    """Build a scene one layer a step, so that a running show can do it in its slack; the last item is the scene."""
+    entries: list[Entry] = []
+    for layer in scene.layers:
+        seed = [config.seed, zlib.crc32(f"{scene.name}/{layer.name}".encode())]
+        opened = open_layer(layer, np.random.default_rng(seed))
+        entries.append(Entry(layer.name, opened, _parameters(layer, config)))
+        yield None
+    yield Scene(scene.name, entries)
+
+
+def _parameters(layer: LayerConfig, config: DeviceConfig) -> Parameters:
+    defaults = {name: layer.default(name) for name in layer.PARAMETERS}
+    return Parameters.build(layer.PARAMETERS, defaults, layer.bind, config)
+
+
+class Stage:
+    """The scene that is shown, the one that fades in, and those that are being built. Used from the show."""
+
+    def __init__(self, config: DeviceConfig, open_layer: OpenLayer, *, start: str) -> None:
+        self._config, self._open_layer = config, open_layer
+        self._scenes: dict[str, Scene] = {}
+        self._building = self._build([start, *(scene.name for scene in config.scenes if scene.name != start)])
+        while start not in self._scenes:
+            next(self._building)
+        self.current = self._scenes[start]
+        self._leaving: Scene | None = None
+        self._left: Canvas | None = None
+        self._fade_s = self._faded_s = 0.0
+
+    def _build(self, names: list[str]) -> Iterator[None]:
+        for name in names:
+            scene = self._config.scene(name)
+            assert scene is not None
+            for built in build_scene(scene, self._config, self._open_layer):
+                if built is not None:
+                    self._scenes[name] = built
+                yield
+
+    def build_more(self) -> bool:
+        """Build one more layer of a scene that is not ready; False when all are. Called in the slack of a frame."""
+        return next(self._building, self) is None
+
+    def switch(self, name: str, fade_s: float) -> None:
+        """Fade to a scene. The one that leaves plays on meanwhile; a fade that is cut short stands still instead.
+
+        Raises:
+            Refused: no such scene.
+        """
+        if self._config.scene(name) is None:
+            raise Refused(f"no scene {name!r}; known: {', '.join(scene.name for scene in self._config.scenes)}")
+        while name not in self._scenes:
+            next(self._building)
+        if name == self.current.name:
+            return
+        self._leaving = self.current if self._left is None else None
+        self.current = self._scenes[name]
+        self._fade_s, self._faded_s = fade_s, 0.0
+
+    def render(self, canvas: Canvas, timeline: Timeline, signals: Snapshot, hidden: frozenset[str]) -> None:
+        """Draw the frame. The canvas holds the frame before: what a fade that was cut short starts from."""
+        if self._fade_s <= 0.0:
+            self._left = self._leaving = None
+            self.current.render(canvas, timeline, signals, hidden)
+            return
+        if self._left is None or self._left.shape != canvas.shape or self._faded_s == 0.0:
+            self._left = canvas.copy()
+        if self._leaving is not None:
+            self._leaving.render(self._left, timeline, signals, hidden)
+        self.current.render(canvas, timeline, signals, hidden)
+        self._faded_s += timeline.step_s
+        share = min(1.0, self._faded_s / self._fade_s)
+        weight = 1.0 - share * share * (3.0 - 2.0 * share)
+        cv2.addWeighted(self._left, weight, canvas, 1.0 - weight, 0.0, dst=canvas)
+        if share >= 1.0:
+            self._fade_s, self._left, self._leaving = 0.0, None, None
+
+    def parameters(self, address: str) -> tuple[Parameters, str]:
+        """The parameters of a layer and the parameter's own name, for `scene/layer.parameter`.
+
+        Raises:
+            Refused: no such scene or layer.
+        """
+        scene_name, _, rest = address.partition("/")
+        layer_name, _, parameter = rest.partition(".")
+        if self._config.scene(scene_name) is None:
+            raise Refused(f"no scene in {address!r}; addresses are scene/layer.parameter or models.NAME.parameter")
+        while scene_name not in self._scenes:
+            next(self._building)
+        for entry in self._scenes[scene_name].entries:
+            if entry.name == layer_name:
+                return entry.parameters, parameter
+        known = ", ".join(entry.name for entry in self._scenes[scene_name].entries)
+        raise Refused(f"no layer {layer_name!r} in scene {scene_name!r}; known: {known}")

@@ -1,0 +1,121 @@
+"""The command line: `edge-runtime COMMAND`. Arguments are declared here; each command lives in `edge_runtime.cli`."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge_runtime import __version__
+from edge_runtime.errors import EdgeError
+
+_EPILOG = """\
+examples:
+  edge-runtime run device_configs/laptop.toml             show the picture until Ctrl-C
+  edge-runtime check device_configs/*.toml                is every file right?
+  edge-runtime send foyer-left scene scene=mirror         switch a box over MQTT
+  edge-runtime why mirror/rain.rate --device foyer-left   why does it rain?
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="edge-runtime",
+        description="Real-time AI pictures for unattended screens.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"edge-runtime {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_show_commands(commands)
+    _add_control_commands(commands)
+    _add_diagnosis_commands(commands)
+    return parser
+
+
+def _add_show_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    run = commands.add_parser("run", help="run an installation", description="Run an installation until Ctrl-C.")
+    run.add_argument("config", type=Path, help="device config, e.g. device_configs/laptop.toml")
+    _add_run_options(run)
+    demo = commands.add_parser(
+        "demo",
+        help="a small venue at your desk: weather, votes and a crowd from a recording",
+        description="Run an installation with a recorded venue, through a real mosquitto where one is installed.",
+    )
+    demo.add_argument("config", type=Path, nargs="?", help="default: device_configs/demo.toml")
+    demo.add_argument("--replay", type=Path, help="recording to play; default: the config's, else the evening shipped")
+    _add_run_options(demo)
+    part = commands.add_parser("part", help="(for the supervisor) run one part")
+    part.add_argument("name")
+    part.add_argument("--channel", type=int, required=True, metavar="FD")
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seconds", type=float, metavar="N", help="stop after N seconds of picture")
+    parser.add_argument("--stats", type=Path, metavar="FILE", help="write the statistics as JSON at the end; - for stdout")
+    parser.add_argument("--trace", type=Path, metavar="CSV", help="write one row a frame, PresentMon-style columns")
+    parser.add_argument("--models", type=Path, action="append", default=[], metavar="DIR", help="look for bundles here first")
+    parser.add_argument("--headless", action="store_true", help="open no window, whatever the config says")
+    parser.add_argument("--windowed", action="store_true", help="a window instead of the full screen")
+    parser.add_argument("--json", action="store_true", help="log JSON lines also on a terminal")
+
+
+def _add_control_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    ps = commands.add_parser("ps", help="parts of a device that runs on this box: state, pid, restarts")
+    why = commands.add_parser("why", help="why has a parameter the value it has?")
+    why.add_argument("parameter", help="scene/layer.parameter or models.NAME.parameter")
+    for parser in (ps, why):
+        parser.add_argument("--device", metavar="ID", help="which device, where several run on this box")
+        parser.add_argument("--json", action="store_true", help="print JSON")
+    send = commands.add_parser(
+        "send",
+        help="send a command and print the answer",
+        description="Send a command over MQTT (TARGET: a device id, group/NAME or all), or to a device on this box: TARGET local.",
+    )
+    send.add_argument("target")
+    send.add_argument("name", metavar="command", help="scene, set, prompt, blackout, brightness, screenshot, identify, restart-part")
+    send.add_argument("arguments", nargs="*", metavar="key=value", help="e.g. scene=mirror fade_s=2; values are JSON, else text")
+    send.add_argument("--url", metavar="mqtt://HOST:PORT", help="broker; default: EDGE_RUNTIME_MQTT_URL, else mqtt://127.0.0.1:1883")
+    send.add_argument("--expires-s", type=float, default=30.0, metavar="S", help="refused when it arrives later (30)")
+    send.add_argument("--wait-s", type=float, default=5.0, metavar="S", help="how long to wait for answers (5)")
+    send.add_argument("--device", metavar="ID", help="for TARGET local, where several run on this box")
+
+
+def _add_diagnosis_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    check = commands.add_parser("check", help="check config files, and the bundles they name; reads files only")
+    check.add_argument("configs", type=Path, nargs="+", metavar="config")
+    check.add_argument("--models", type=Path, action="append", default=[], metavar="DIR")
+    doctor = commands.add_parser("doctor", help="is this machine fit? screen, GPU, camera, broker, real-time permission")
+    doctor.add_argument("config", type=Path, nargs="?", help="check for this installation too")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    commands.add_parser("schema", help="print the JSON Schema of device configs, for editors")
+    bench = commands.add_parser(
+        "bench",
+        help="measure the budgets on this machine, beside a naive loop",
+        description="Measure what DESIGN calls budgets: pacing, recovery, latency, throughput, start, memory.",
+    )
+    bench.add_argument("config", type=Path, nargs="?", help="default: device_configs/bench.toml")
+    bench.add_argument("rows", nargs="*", metavar="row", help="only these rows; default: all but soak")
+    bench.add_argument("--minutes", type=float, default=1.0, help="length of each pacing run (1)")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code. What the user can mend is one line on stderr and exit code 2."""
+    arguments = _parser().parse_args(argv)
+    if arguments.command == "part":
+        from edge_runtime import part  # noqa: PLC0415 - each command loads what it needs
+
+        return part.main(arguments.name, arguments.channel)
+    command = importlib.import_module(f"edge_runtime.cli.{arguments.command}")
+    try:
+        return int(command.run(arguments))
+    except EdgeError as error:
+        print(f"edge-runtime: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

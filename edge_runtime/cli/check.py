@@ -1,0 +1,28 @@
+"""`edge-runtime check`: are these configs right? Files only, so the answer is the same on a laptop and on the box."""
+
+import argparse
+import sys
+
+from edge_runtime.config import Finding, bundle_folders, check, load
+from edge_runtime.errors import EdgeError
+from edge_runtime.inference.manifest import check_bundles
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """One line a finding; exit code 2 when any is an error."""
+    wrong = False
+    folders = bundle_folders(folder.resolve() for folder in arguments.models)
+    for path in arguments.configs:
+        try:
+            config = load(path)
+        except EdgeError as error:
+            wrong = True
+            print(f"error: {error}", file=sys.stderr)
+            continue
+        findings = [*check(config), *(Finding("error", text) for text in check_bundles(config, folders))]
+        for finding in findings:
+            wrong |= finding.level == "error"
+            print(f"{finding.level}: {path}: {finding.text}", file=sys.stderr)
+        if not any(finding.level == "error" for finding in findings):
+            print(f"ok: {path}: {len(config.scenes)} scenes, {len(config.models)} models, {len(config.signals)} signals")
+    return 2 if wrong else 0

@@ -1,0 +1,198 @@
+"""The show: the only part that draws. One thread, one short loop, at real-time priority where that is allowed.
+
+The loop never waits for a model, camera, broker, disk or log. What it needs lies in shared memory; what it cannot
+draw now, it draws from what it had.
+"""
+
+import gc
+import math
+from contextlib import ExitStack
+
+import cv2
+import numpy as np
+
+from edge_runtime import logs
+from edge_runtime.clock import FrameClock, SystemClock, Tick, Timekeeper, Timeline, now_s, thread_s
+from edge_runtime.config.scenes import AnyLayerConfig
+from edge_runtime.director import Director
+from edge_runtime.display import Display, open_display
+from edge_runtime.display.statistics import FrameStatistics, TraceRing
+from edge_runtime.governor import Governor, Machine
+from edge_runtime.layers import Layer, PictureLayer, PictureSource, open_layer
+from edge_runtime.part import Part
+from edge_runtime.realtime import raise_priority
+from edge_runtime.scene import Stage
+from edge_runtime.trust.label import Label
+
+BEAT_WITHIN_S = 1.0
+REPORT_EVERY_S = 1.0
+COLLECT_EVERY_FRAMES = 120
+SLACK_S = 0.004
+"""Time to the next deadline that must be left for building a layer or collecting garbage."""
+
+
+def run(part: Part) -> None:
+    """Main of the part `show`."""
+    cv2.setNumThreads(1)  # a pool would wake threads of normal priority inside a real-time frame
+    clock = SystemClock()
+    with ExitStack() as stack:
+        display = stack.enter_context(open_display(part.config.display, clock))
+        show = Show(part, display, clock, realtime=raise_priority())
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        show.run()
+
+
+class Show:
+    """Wires scene, display and governor, and runs the loop."""
+
+    def __init__(self, part: Part, display: Display, clock: SystemClock, *, realtime: bool) -> None:
+        self._part, self._display, self._clock = part, display, clock
+        config = part.config
+        wanted = config.rate_hz if config.rate_hz != "display" else display.refresh_hz or 60.0
+        self._frames = FrameClock(clock, rate_hz=wanted)
+        self._time = Timekeeper()
+        self._pictures: list[PictureLayer] = []
+        self._readers = {
+            source: PictureSource(part.reader(source), 1.0 / rate_hz) for source, (_, rate_hz) in config.sources.items()
+        }
+        scene = part.state.get("scene")
+        stage = Stage(config, self._open_layer, start=scene if scene and config.scene(scene) else config.first_scene)
+        self._director = Director(part, display, stage)
+        self._label = Label(config.label)
+        self._governor = Governor(config.governor, rungs=len(config.rungs), period_s=self._frames.period_s)
+        self._statistics = FrameStatistics(period_s=self._frames.period_s)
+        self._trace = TraceRing(part.region("trace"))
+        self._seen: dict[str, tuple[int, int]] = {}
+        self._realtime = realtime
+        self._first_model_frame_s: float | None = None
+        self._hidden: frozenset[str] = frozenset()
+        self._report_due_s = 0.0
+        self._building = True
+
+    def _open_layer(self, config: AnyLayerConfig, rng: np.random.Generator) -> Layer:
+        layer = open_layer(config, sources=self._readers, rng=rng)
+        if isinstance(layer, PictureLayer):
+            self._pictures.append(layer)
+        return layer
+
+    def run(self) -> None:
+        """One frame per pass: wait, hear, look, draw, show, judge, report."""
+        part, display = self._part, self._display
+        part.board.put("governor.rung", 0.0, now_s())
+        while not part.stop.requested:
+            tick = self._frames.wait()
+            begun_s, begun_cpu_s = now_s(), thread_s()
+            timeline = self._time.advance(tick)
+            self._director.obey(part.drain(), begun_s)
+            self._draw(timeline)
+            drawn_s, drawn_cpu_s = now_s(), thread_s()
+            display.present()
+            presented_s = now_s()
+            part.beat(within_s=BEAT_WITHIN_S, did=1)
+            self._observe(tick, begun_s, drawn_s, presented_s, drawn_cpu_s - begun_cpu_s)
+            if tick.index == 0:
+                self._first_picture()
+            self._use_slack(tick)
+        self._report()
+
+    def _draw(self, timeline: Timeline) -> None:
+        signals = self._part.board.snapshot(timeline.now_s)
+        canvas = self._display.canvas
+        for layer in self._pictures:
+            layer.shown = None
+        self._director.render(canvas, timeline, signals, self._hidden)
+        if not self._director.dark:
+            self._label.render(canvas)
+
+    def _observe(self, tick: Tick, begun_s: float, drawn_s: float, presented_s: float, cpu_s: float) -> None:
+        """Judge the frame that was just shown."""
+        camera_s = self._camera_latency_s(presented_s)
+        self._statistics.observe(tick, begun_s=begun_s, drawn_s=drawn_s, presented_s=presented_s, cpu_s=cpu_s)
+        for arrived_s in self._director.take_obeyed():
+            self._statistics.observe_command(presented_s - arrived_s)
+        signals = self._director.signals
+        machine = Machine(signals.number("device.temperature_c"), signals.number("device.memory_free_mb"))
+        change = self._governor.observe(drawn_s - begun_s, tick.missed, machine)
+        if change is not None:
+            self._step(change.rung)
+            rungs = self._part.config.rungs
+            logs.event(
+                "rung_changed",
+                "warning" if change.rung > change.was else "info",
+                rung=rungs[change.rung].name,
+                was=rungs[change.was].name,
+                reason=change.reason,
+                p95_ms=round(change.p95_s * 1e3, 2),
+            )
+        self._trace.write(
+            self._statistics.row(tick, camera_latency_s=camera_s, rung=self._governor.rung, scene=self._director.scene_index)
+        )
+
+    def _camera_latency_s(self, presented_s: float) -> float:
+        """Latency of the newest model result that was shown for the first time; NaN when none was."""
+        latency_s = math.nan
+        for layer in self._pictures:
+            if layer.shown is None:
+                continue
+            source, frame = layer.shown
+            if not source.startswith("picture.") or self._seen.get(source) == (frame.ring, frame.sequence):
+                continue
+            self._seen[source] = (frame.ring, frame.sequence)
+            latency_s = presented_s - frame.captured_s
+            self._statistics.observe_camera(latency_s)
+            if self._first_model_frame_s is None:
+                self._first_model_frame_s = round(presented_s - self._part.started_s, 3)
+        return latency_s
+
+    def _step(self, rung: int) -> None:
+        """Take a rung of the ladder: our share here, the workers read theirs off the board."""
+        config = self._part.config.rungs[rung]
+        self._display.set_canvas_scale(config.canvas_scale)
+        self._hidden = frozenset(config.hide)
+        self._part.put("governor.rung", float(rung))
+
+    def _use_slack(self, tick: Tick) -> None:
+        """Between two frames: build what is not built, collect young garbage, report. Never when time is short."""
+        now = now_s()
+        if self._frames.deadline_s - now < SLACK_S:
+            return
+        if self._building:
+            self._building = self._director.stage.build_more()
+        elif now >= self._report_due_s:
+            self._report_due_s = now + REPORT_EVERY_S
+            self._report()
+        elif tick.index % COLLECT_EVERY_FRAMES == 0:
+            gc.collect(0)
+
+    def _first_picture(self) -> None:
+        self._report()
+        self._part.ready()
+        display = self._display
+        if not self._realtime:
+            logs.event("realtime_refused", "warning", remedy="see `edge-runtime doctor`; frames may come late under load")
+        logs.event("first_picture", display=display.kind, driver=display.driver, pacer=display.pacer, screen_px=display.screen_px)
+
+    def _report(self) -> None:
+        display, director = self._display, self._director
+        self._part.report(
+            {
+                "display": {
+                    "kind": display.kind,
+                    "driver": display.driver,
+                    "canvas_px": [display.canvas.shape[1], display.canvas.shape[0]],
+                    "screen_px": list(display.screen_px),
+                    "refresh_hz": display.refresh_hz,
+                    "pacer": display.pacer,
+                    "realtime": self._realtime,
+                },
+                "scene": director.as_json(),
+                "governor": {
+                    "rung": self._part.config.rungs[self._governor.rung].name,
+                    "changes": self._governor.changes,
+                },
+                "first_model_frame_s": self._first_model_frame_s,
+                **self._statistics.as_json(),
+            }
+        )

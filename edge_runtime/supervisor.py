@@ -1,0 +1,338 @@
+"""The supervisor: starts every part and keeps it alive.
+
+It owns what must outlive any part: shared memory, restart budgets, the log, the local control socket, systemd's
+watchdog. It loads no native library beyond the config parser's, opens no network connection, and never draws.
+"""
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edge_runtime import logs
+from edge_runtime.channel import Message
+from edge_runtime.children import KILL_GRACE_S, START_PROMISE_S, Child
+from edge_runtime.clock import now_s
+from edge_runtime.config import DeviceConfig
+from edge_runtime.control.state import load_state
+from edge_runtime.control_socket import ControlSocket
+from edge_runtime.errors import ChannelError
+from edge_runtime.memory import private_mb
+from edge_runtime.notify import Notifier
+from edge_runtime.regions import Regions, written_by
+from edge_runtime.report import compose
+
+STOP_GRACE_S = 3.0
+STATUS_EVERY_S = 2.0
+MEMORY_EVERY_S = 10.0
+PREVIEW_EVERY_S = 2.0
+_LOOP_S = 0.1
+"""How often beats are looked at: what a hang is noticed late by, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line adds to the config."""
+
+    runtime_folder: Path
+    state_folder: Path
+    model_folders: list[Path] = field(default_factory=list)
+    seconds: float | None = None
+    trace: Path | None = None
+
+
+class Supervisor:
+    """Spawns the parts, routes their messages, restarts what ends or hangs. One thread, one loop."""
+
+    def __init__(self, config: DeviceConfig, options: Options, log: logs.LogWriter) -> None:
+        self._config, self._options, self._log = config, options, log
+        self._started_s = now_s()
+        names = ["show", *(f"camera:{c.name}" for c in config.cameras), *(f"worker:{w}" for w in config.workers), "hub"]
+        self.children = {name: Child(name) for name in names}
+        self._regions = Regions(config, names)
+        self._selector = selectors.DefaultSelector()
+        self._control = ControlSocket(options.runtime_folder / "control", self._selector)
+        self._notifier = Notifier()
+        self._dying: list[subprocess.Popen[bytes]] = []
+        self._memory_mb: dict[str, float] = {}
+        self._frames_seen, self._frames_seen_s = 0, -1.0
+        self._first_picture_s: float | None = None
+        self._presenting = False
+        self._due: dict[str, float] = {}
+        self._stopping = False
+        self.exit_code = 0
+
+    def run(self) -> dict[str, Any]:
+        """Keep the parts alive until told to stop; the final statistics."""
+        self._log.device_id = self._config.device_id
+        logs.route_events("supervisor", self._log.write)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: setattr(self, "_stopping", True))
+        try:
+            while not self._stopping:
+                self._serve(_LOOP_S)
+                self._look(now_s())
+            self._notifier.send("STOPPING=1")
+            self._stop_parts()
+            return self.statistics()
+        finally:
+            for child in self.children.values():
+                child.kill(now_s())
+                child.clear()
+            self._control.close()
+            self._selector.close()
+            self._regions.close()
+
+    def statistics(self) -> dict[str, Any]:
+        """The statistics object of this moment."""
+        extra = {"first_picture_s": self._first_picture_s, "trace": str(self._options.trace) if self._options.trace else None}
+        return compose(self._config, self.children, self._memory_mb, extra)
+
+    # -- the loop ------------------------------------------------------------------------------------------------
+
+    def _serve(self, timeout_s: float) -> None:
+        """Wait for messages and ends, and act on them."""
+        for key, _ in self._selector.select(timeout_s):
+            name = key.data
+            if name == "listener":
+                self._control.accept()
+            elif name.startswith("client:"):
+                for message in self._control.read(name):
+                    self._serve_client(message)
+            elif name.startswith("end:"):
+                self._reap(self.children[name.removeprefix("end:")])
+            else:
+                self._read_part(self.children[name])
+
+    def _look(self, at_s: float) -> None:
+        """Level-triggered: compare what should run with what runs."""
+        for child in self.children.values():
+            if child.process is None and at_s >= child.start_at_s:
+                self._start(child)
+            elif child.process is not None and at_s > self._regions.pulse.promised_s(child.name):
+                self._replace_hung(child, at_s)
+        self._dying = [process for process in self._dying if process.poll() is None]
+        self._watch_show(at_s)
+        if self._every("memory", MEMORY_EVERY_S, at_s):
+            self._memory_mb = {name: private_mb(child.pid) for name, child in self.children.items() if child.pid}
+        if self._every("status", STATUS_EVERY_S, at_s):
+            self._send("hub", {"type": "status", "status": self.statistics()})
+
+    def _every(self, what: str, period_s: float, at_s: float) -> bool:
+        if at_s < self._due.get(what, 0.0):
+            return False
+        self._due[what] = at_s + period_s
+        return True
+
+    def _watch_show(self, at_s: float) -> None:
+        """Feed systemd while pictures are presented, tell the hub when that changes, end a timed run."""
+        frames = self._regions.pulse.count("show")
+        if frames != self._frames_seen:
+            self._frames_seen, self._frames_seen_s = frames, at_s
+        presenting = at_s - self._frames_seen_s < 1.0
+        if presenting != self._presenting:
+            self._presenting = presenting
+            self._send("hub", {"type": "presenting", "on": presenting})
+        if presenting and self._every("watchdog", max(0.25, self._notifier.watchdog_s / 4), at_s):
+            self._notifier.send("WATCHDOG=1")
+        if self.children["show"].budget.failed:
+            logs.event("show_failed", "error", restarts=self.children["show"].budget.restarts)
+            self.exit_code, self._stopping = 1, True  # systemd's turn
+        seconds, first_s = self._options.seconds, self._first_picture_s
+        if seconds is not None and first_s is not None and at_s - self._started_s - first_s >= seconds:
+            self._stopping = True
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _start(self, child: Child) -> None:
+        at_s = now_s()
+        self._regions.pulse.beat(child.name, at_s + START_PROMISE_S, 0)
+        theirs = child.start()
+        owned = written_by(self._config, child.name)
+        for source in owned:
+            self._regions.choose_ring(source, child.ring)
+        plan = {
+            "config": self._config.model_dump(mode="json", by_alias=True),
+            "state": load_state(self._options.state_folder / "state.json"),
+            "runtime_folder": str(self._options.runtime_folder),
+            "state_folder": str(self._options.state_folder),
+            "model_folders": [str(folder) for folder in self._options.model_folders],
+            "started_s": self._started_s,
+            "parts": list(self.children),
+            "regions": list(self._regions.descriptors),
+            "rings": dict.fromkeys(owned, child.ring),
+        }
+        assert child.channel is not None
+        child.channel.send(plan, list(self._regions.descriptors.values()))
+        theirs.close()
+        self._selector.register(child.channel, selectors.EVENT_READ, child.name)
+        self._selector.register(child.pidfd, selectors.EVENT_READ, f"end:{child.name}")
+
+    def _replace_hung(self, child: Child, at_s: float) -> None:
+        if child.killed_at_s is None:
+            child.state = "stale"
+            logs.event("part_hangs", "warning", name=child.name, pid=child.pid, late_s=round(at_s - self._regions.pulse.promised_s(child.name), 2))
+            child.kill(at_s)
+        elif at_s - child.killed_at_s > KILL_GRACE_S:
+            logs.event("part_unkillable", "error", name=child.name, pid=child.pid)
+            self._end(child, "sits in the kernel")
+
+    def _reap(self, child: Child) -> None:
+        code = child.reap()
+        if code is not None:
+            self._end(child, f"signal {-code}" if code < 0 else f"exit {code}")
+
+    def _end(self, child: Child, reason: str) -> None:
+        """Forget a process that ended (or will not) and decide when the next one starts."""
+        at_s = now_s()
+        with contextlib.suppress(ChannelError, ValueError):
+            self._read_part(child)  # its last words
+        for registered in (child.channel, child.pidfd):
+            with contextlib.suppress(KeyError, ValueError):
+                if registered is not None:
+                    self._selector.unregister(registered)
+        process = child.clear()
+        if process is not None and process.poll() is None:
+            self._dying.append(process)
+        if self._stopping:
+            child.state = "stopped"
+            return
+        wait_s = child.budget.ended(at_s)
+        child.start_at_s = at_s + wait_s
+        child.state = "failed" if child.budget.failed else "backoff"
+        level: logs.Level = "error" if child.budget.failed else "warning"
+        self._transition("part_ended", level, name=child.name, reason=reason, restarts=child.budget.restarts, wait_s=wait_s)
+        if wait_s == 0.0:
+            self._start(child)
+
+    def _stop_parts(self) -> None:
+        """Ask all at once, serve their last words, then insist."""
+        for child in self.children.values():
+            child.signal(signal.SIGTERM)
+            child.signal(signal.SIGCONT)
+        deadline_s = now_s() + STOP_GRACE_S
+        while now_s() < deadline_s and any(child.process for child in self.children.values()):
+            self._serve(0.02)
+        for child in self.children.values():
+            if child.process is not None:
+                logs.event("part_did_not_stop", "error", name=child.name, waited_s=STOP_GRACE_S)
+                self.exit_code = 1
+
+    # -- messages ------------------------------------------------------------------------------------------------
+
+    def _read_part(self, child: Child) -> None:
+        if child.channel is None:
+            return
+        for message in child.channel.drain(limit=64):
+            to = str(message.get("to", ""))
+            if to == "supervisor":
+                self._hear(child, message)
+            elif to.startswith("client:"):
+                self._control.reply(to, message)
+            else:
+                self._send(to, {**message, "from": child.name})
+        if child.channel.closed:
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(child.channel)
+
+    def _hear(self, child: Child, message: Message) -> None:
+        match message.get("type"):
+            case "log":
+                self._log.write(message["line"])
+                if message["line"].get("event") in {"rung_changed", "scene_changed", "camera_lost", "camera_back"}:
+                    self._send("hub", {"type": "event", "event": message["line"]})
+            case "report":
+                child.stats = message["stats"]
+            case "ready":
+                self._part_ready(child)
+            case "restart-part":
+                self._restart_part(message)
+
+    def _part_ready(self, child: Child) -> None:
+        at_s = now_s()
+        child.state = "up"
+        child.budget.up(at_s)
+        if child.name == "show":
+            if self._first_picture_s is None:
+                self._first_picture_s = round(at_s - self._started_s, 3)
+                self._notifier.send("READY=1", "STATUS=presenting")
+        if child.name in {"show", "hub"}:
+            self._brief_hub()
+        if child.budget.restarts:
+            self._transition("part_back", "info", name=child.name, pid=child.pid)
+        self._send("hub", {"type": "started", "part": child.name})
+
+    def _brief_hub(self) -> None:
+        """What the hub must know of the show, when either has just started."""
+        self._send("hub", {"type": "presenting", "on": self._presenting})
+        if self._options.trace is not None:
+            self._send("hub", {"type": "trace", "path": str(self._options.trace)})
+        display: Any = self.children["show"].stats.get("display", {})
+        if display.get("kind") == "headless":
+            self._send("hub", {"type": "preview", "path": str(self._preview), "every_s": PREVIEW_EVERY_S})
+
+    @property
+    def _preview(self) -> Path:
+        return self._options.runtime_folder / "preview.png"
+
+    def _transition(self, name: str, level: logs.Level, **fields: object) -> None:
+        logs.event(name, level, **fields)
+        self._send("hub", {"type": "event", "event": {"event": name, "level": level, **fields}})
+
+    def _restart_part(self, message: Message) -> None:
+        child = self.children.get(str(message.get("part")))
+        result: dict[str, object] = {"ok": child is not None}
+        if child is None:
+            result["reason"] = f"no part {message.get('part')!r}; known: {', '.join(self.children)}"
+        else:
+            child.kill(now_s())
+        self._send(str(message["from"]), {"type": "reply", "request": message.get("request"), "result": result})
+
+    def _serve_client(self, message: Message) -> None:
+        """Answer what we know, pass on the rest."""
+        kind, request = message.get("type"), message.get("request")
+        if kind == "ps":
+            parts = {n: {"state": c.state, "pid": c.pid, "restarts": c.budget.restarts} for n, c in self.children.items()}
+            self._control.reply(message["from"], {"type": "reply", "request": request, "result": parts})
+        elif kind == "status":
+            self._control.reply(message["from"], {"type": "reply", "request": request, "result": self.statistics()})
+        else:
+            parameter = str(message.get("parameter", ""))
+            to = self._answering(parameter) if kind == "why" else "hub"
+            if kind not in {"why", "command"}:
+                reason = f"no request {kind!r}; known: ps, status, why, command"
+            elif self._send(to, message):
+                return
+            else:
+                reason = f"{to} is restarting; try again in a second"
+            result = {"ok": False, "reason": reason}
+            self._control.reply(message["from"], {"type": "reply", "request": request, "result": result})
+
+    def _answering(self, parameter: str) -> str:
+        """The part that knows a parameter: models.NAME.p is its worker's, anything else the show's."""
+        for model in self._config.models:
+            if parameter.startswith(f"models.{model.name}."):
+                return f"worker:{model.worker}"
+        return "show"
+
+    def _send(self, to: str, message: Message) -> bool:
+        child = self.children.get(to)
+        if child is None or child.channel is None or child.state != "up":
+            return False
+        return child.channel.send(message)
+
+
+def default_folder(kind: str, device_id: str) -> Path:
+    """Where a device keeps its runtime or state files: systemd's folder, else the user's."""
+    given = os.environ.get({"runtime": "RUNTIME_DIRECTORY", "state": "STATE_DIRECTORY"}[kind])
+    if given:
+        return Path(given.split(":")[0])
+    if kind == "state":
+        base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
+    else:
+        base = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/edge-runtime-{os.getuid()}")  # noqa: S108 - made 0700, checked
+    return base / "edge-runtime" / device_id
