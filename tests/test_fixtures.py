@@ -1,5 +1,7 @@
 """The fixtures hold what they promise: what tests stand on is tested too."""
 
+import os
+import signal
 import socket
 import subprocess
 
@@ -19,6 +21,11 @@ def test_a_stopped_broker_comes_back_on_its_port(mosquitto: Mosquitto) -> None:
         socket.create_connection(address, timeout=1.0)
     mosquitto.start()
     socket.create_connection(address, timeout=1.0).close()
+
+
+@pytest.mark.broker
+def test_a_frozen_broker_ends_with_the_test(mosquitto: Mosquitto) -> None:
+    os.kill(mosquitto.pid, signal.SIGSTOP)
 
 
 @pytest.mark.display
