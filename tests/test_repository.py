@@ -16,7 +16,7 @@ TOP_LEVEL = {
     *("ansible", "device_configs", "docs", "edge_runtime", "export", "models", "tests"),
 }
 SHA256 = re.compile(r"[0-9a-f]{64}")
-UNLISTED = {".md", ".sig", ".txt"}  # cards, licences and the signature of the manifest itself
+UNLISTED = {".jpg", ".md", ".png", ".sig", ".txt"}  # cards with their pictures, licences, the manifest's own signature
 
 # Put together from pieces, so that this file passes its own test.
 OF_ONE_MACHINE = re.compile(
