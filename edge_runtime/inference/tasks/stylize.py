@@ -1,0 +1,64 @@
+"""Stylize: a camera picture in any mix of the network's styles, held still where the scene is still."""
+
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edge_runtime.errors import SessionError
+from edge_runtime.inference.manifest import Manifest
+from edge_runtime.inference.session import Session
+from edge_runtime.inference.tasks import FrameBgr
+from edge_runtime.inference.tasks.stabilise import Stabiliser
+
+FULL_MIX = 0.1
+"""Weights that sum to less are filled up with the default style: fading the last style out glides, it does not jump."""
+FRESH_PER_CHANGE = 8.0
+"""How fast the past is dropped while styles change: an eighth of the mix exchanged in one run drops all of it."""
+
+
+class Stylize:
+    """A network of many styles: in an image (1, 3, h, w) RGB 0-1 and a weight for each style, out an image alike."""
+
+    def __init__(self, session: Session, manifest: Manifest, *, stabilise: float) -> None:
+        self.session = session
+        self.parameters = manifest.parameters
+        self.defaults: Mapping[str, float] = dict.fromkeys(manifest.parameters, 0.0)
+        self._image, self._weights = (spec.name for spec in manifest.inputs)
+        self._output = manifest.outputs[0].name
+        self._stabiliser = Stabiliser(stabilise)
+        self._mix: npt.NDArray[np.float32] | None = None
+
+    def run(self, frames: Sequence[FrameBgr], values: Mapping[str, float], out: FrameBgr) -> None:
+        if not frames:
+            raise SessionError("stylize runs on a picture; give the model an input")
+        height, width = out.shape[:2]
+        shrinks = frames[0].shape[0] > height
+        frame = cv2.resize(frames[0], (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        settled = self._stabiliser.settle_input(frame)
+        image = np.empty((1, 3, height, width), np.float32)
+        cv2.split(settled * np.float32(1 / 255), [image[0, 2], image[0, 1], image[0, 0]])
+        mix = mix_styles([values[name] for name in self.parameters])
+        changed = 1.0 if self._mix is None else float(np.abs(mix - self._mix).sum()) / 2
+        (picture,) = self.session.run({self._image: image, self._weights: mix})[self._output]  # (3, h, w) RGB
+        self._mix = mix
+        bgr = cv2.merge([picture[2], picture[1], picture[0]])
+        steady = self._stabiliser.settle_output(bgr, fresh=min(1.0, FRESH_PER_CHANGE * changed))
+        cv2.convertScaleAbs(steady, dst=out, alpha=255.0)
+
+    def reset(self) -> None:
+        self._stabiliser.reset()
+        self._mix = None
+
+
+def mix_styles(weights: Sequence[float]) -> npt.NDArray[np.float32]:
+    """Weights as the network wants them: sum 1. The first style fills up what is missing to `FULL_MIX`.
+
+    So all zero is the first style, one style alone is that style at full strength whatever its weight, and two of
+    equal weight are half and half.
+    """
+    mix = np.clip(np.asarray(weights, np.float32), 0.0, 1.0)
+    mix[0] += max(0.0, FULL_MIX - float(mix.sum()))
+    mix /= mix.sum()
+    return mix
