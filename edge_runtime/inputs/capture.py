@@ -16,7 +16,7 @@ from edge_runtime.clock import now_s
 from edge_runtime.config import CameraConfig
 from edge_runtime.errors import InputError
 from edge_runtime.inputs.address import expand, redact
-from edge_runtime.inputs.source import SILENCE_S, Frame, Picture
+from edge_runtime.inputs.source import PATIENCE_S, Frame, Picture
 
 _FFMPEG_OPTIONS = "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay|max_delay;0"
 _BY_ID = Path("/dev/v4l/by-id")
@@ -39,13 +39,13 @@ class _Capture:
         self._picture: Picture | None = None
 
     def read(self) -> Frame | None:
-        """The next frame, stamped on arrival. Blocks for `SILENCE_S` at most.
+        """The next frame, stamped on arrival. Blocks for `PATIENCE_S` at most.
 
         Raises:
             InputError: the camera has gone, or was silent for so long.
         """
         if not self._capture.grab():
-            raise InputError(f"{self._shown}: no frame: the camera has gone, or is silent for {SILENCE_S:g} s")
+            raise InputError(f"{self._shown}: the camera has gone, or is silent")
         captured_s = now_s()  # before the conversion to BGR, which takes milliseconds at 1080p
         arrived, picture = self._capture.retrieve(self._picture)
         if not arrived:
@@ -70,7 +70,7 @@ class DeviceSource(_Capture):
         if not path.exists():
             there = ", ".join(sorted(str(p) for p in [*Path("/dev").glob("video*"), *_BY_ID.glob("*")]))
             raise InputError(f"{path}: no such camera; there are: {there or 'none'}")
-        os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", f"{SILENCE_S:.0f}")  # OpenCV waits 10 s
+        os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", f"{PATIENCE_S:.0f}")  # OpenCV waits 10 s
         capture = cv2.VideoCapture(str(path), cv2.CAP_V4L2)
         super().__init__(capture, str(path))
         if not capture.isOpened():
@@ -104,18 +104,18 @@ class NetworkSource(_Capture):
     """A stream that FFmpeg reads: RTSP over TCP, MJPEG over HTTP and its like."""
 
     def __init__(self, address: str) -> None:
-        """Connect, within `SILENCE_S`.
+        """Connect, within `PATIENCE_S`.
 
         Raises:
             InputError: a variable of the address is not set, or nothing answers there.
         """
         os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", _FFMPEG_OPTIONS)
-        limit_ms = round(SILENCE_S * 1000)
+        limit_ms = round(PATIENCE_S * 1000)
         timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit_ms]
         capture = cv2.VideoCapture(expand(address), cv2.CAP_FFMPEG, [*timeouts, cv2.CAP_PROP_N_THREADS, 1])
         super().__init__(capture, redact(address))
         if not capture.isOpened():
             capture.release()
             raise InputError(
-                f"{self._shown}: no stream within {SILENCE_S:g} s; check address, user, password and camera"
+                f"{self._shown}: no stream within {PATIENCE_S:g} s; check camera, address, user and password"
             )

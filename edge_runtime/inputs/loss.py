@@ -2,8 +2,8 @@
 
 import random
 
-from edge_runtime.inputs.source import SILENCE_S
-
+FROZEN_S = 2.0
+"""How long a live picture may stand still before its source is opened again."""
 FROZEN_MAX_S = 60.0
 """The most patience with a picture that stands still."""
 
@@ -35,13 +35,13 @@ class FreezeWatch:
     """
 
     def __init__(self) -> None:
-        self._patience_s = SILENCE_S
+        self._patience_s = FROZEN_S
         self._same_since_s: float | None = None
 
     def frozen(self, *, same: bool, now_s: float) -> bool:
         """Note a frame that is the `same` as the one before, or not; True when it is time to reopen the source."""
         if not same:
-            self._patience_s, self._same_since_s = SILENCE_S, None
+            self._patience_s, self._same_since_s = FROZEN_S, None
             return False
         if self._same_since_s is None:
             self._same_since_s = now_s

@@ -16,7 +16,7 @@ from edge_runtime.errors import InputError
 from edge_runtime.inputs.source import POLL_S, Frame
 
 _PIPE_BYTES = 1 << 20  # the most that the kernel gives to a user; the default of 64 KB means ten wake-ups a frame
-_END_S = 0.2
+_END_S = 0.1
 """What a program gets to free its camera before it is killed."""
 
 

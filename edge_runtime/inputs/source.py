@@ -13,8 +13,11 @@ import numpy.typing as npt
 Picture = npt.NDArray[np.uint8]
 """(H, W, 3) uint8, blue green red."""
 
-SILENCE_S = 2.0
-"""A live source that gives nothing for so long is lost. OpenCV's own default is 30 s."""
+SILENCE_S = 1.5
+"""A live source that gives nothing for so long counts as lost; when it goes on after that, it is back."""
+PATIENCE_S = 4.0
+"""A live source that gives nothing for so long is closed and opened again. A stream may start with a wait for its next
+key frame, which many cameras send every 2 s only. OpenCV's own limit is 30 s."""
 POLL_S = 0.1
 """A source that can wait with a limit waits no longer than this in one `read`, so that a stop is noticed."""
 
@@ -40,7 +43,7 @@ class Source(Protocol):
     def read(self) -> Frame | None:
         """Wait for the next frame; None when there is none yet.
 
-        A source that cannot wait with a limit may block for `SILENCE_S`.
+        A source that cannot wait with a limit may block for `PATIENCE_S`.
 
         Raises:
             InputError: the source is lost. The message carries no secret.
