@@ -9,7 +9,7 @@ from typing import Any
 from edge_runtime import logs
 from edge_runtime.channel import Message
 from edge_runtime.clock import Timeline
-from edge_runtime.display import Display
+from edge_runtime.display.display import Display
 from edge_runtime.errors import ChannelError, Refused
 from edge_runtime.lettering import Sprite, letter
 from edge_runtime.part import Part
@@ -109,10 +109,11 @@ class Director:
         """Copy what the audience sees into the slot that screenshots are made from."""
         message, self._expose = self._expose, None
         assert message is not None
-        width, height = self._display.presented_px
+        width, height = self._display.screen_px
+        result: dict[str, object]
         try:
             self._display.copy_presented(self._slot.next((height, width, 4)))
-            result: dict[str, object] = {"ok": True, "sequence": self._slot.publish(now_s, now_s)}
+            result = {"ok": True, "sequence": self._slot.publish(now_s, now_s)}
         except ChannelError as error:
             result = {"ok": False, "reason": str(error)}
         self._part.send(message["from"], "reply", request=message["request"], result=result)

@@ -86,8 +86,9 @@ class Stage:
         while start not in self._scenes:
             next(self._building)
         self.current = self._scenes[start]
-        self._leaving: Scene | None = None
-        self._left: Canvas | None = None
+        self._leaving: Scene | None = None  # plays on while it fades out
+        self._left: Canvas | None = None  # what is faded from
+        self._mixed: Canvas | None = None  # the last picture of a fade: what the next one starts from if it is cut short
         self._fade_s = self._faded_s = 0.0
 
     def _build(self, names: list[str]) -> Iterator[None]:
@@ -115,27 +116,27 @@ class Stage:
             next(self._building)
         if name == self.current.name:
             return
-        self._leaving = self.current if self._left is None else None
+        self._leaving = self.current if self._mixed is None else None
+        self._left, self._mixed = self._mixed, None
         self.current = self._scenes[name]
         self._fade_s, self._faded_s = fade_s, 0.0
 
     def render(self, canvas: Canvas, timeline: Timeline, signals: Snapshot, hidden: frozenset[str]) -> None:
-        """Draw the frame. The canvas holds the frame before: what a fade that was cut short starts from."""
-        if self._fade_s <= 0.0:
-            self._left = self._leaving = None
-            self.current.render(canvas, timeline, signals, hidden)
-            return
-        if self._left is None or self._left.shape != canvas.shape or self._faded_s == 0.0:
-            self._left = canvas.copy()
-        if self._leaving is not None:
-            self._leaving.render(self._left, timeline, signals, hidden)
+        """Draw the frame, every pixel of it."""
         self.current.render(canvas, timeline, signals, hidden)
+        if self._fade_s <= 0.0:
+            return
         self._faded_s += timeline.step_s
         share = min(1.0, self._faded_s / self._fade_s)
+        if self._left is None or self._left.shape != canvas.shape:
+            self._left = np.zeros_like(canvas)
+        if self._leaving is not None:
+            self._leaving.render(self._left, timeline, signals, hidden)
         weight = 1.0 - share * share * (3.0 - 2.0 * share)
         cv2.addWeighted(self._left, weight, canvas, 1.0 - weight, 0.0, dst=canvas)
+        self._mixed = canvas.copy()
         if share >= 1.0:
-            self._fade_s, self._left, self._leaving = 0.0, None, None
+            self._fade_s, self._left, self._mixed, self._leaving = 0.0, None, None, None
 
     def parameters(self, address: str) -> tuple[Parameters, str]:
         """The parameters of a layer and the parameter's own name, for `scene/layer.parameter`.

@@ -5,8 +5,8 @@ draw now, it draws from what it had.
 """
 
 import gc
-import math
 from contextlib import ExitStack
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -15,18 +15,24 @@ from edge_runtime import logs
 from edge_runtime.clock import FrameClock, SystemClock, Tick, Timekeeper, Timeline, now_s, thread_s
 from edge_runtime.config.scenes import AnyLayerConfig
 from edge_runtime.director import Director
-from edge_runtime.display import Display, open_display
-from edge_runtime.display.statistics import FrameStatistics, TraceRing
-from edge_runtime.governor import Governor, Machine
-from edge_runtime.layers import Layer, PictureLayer, PictureSource, open_layer
+from edge_runtime.display.display import Display, open_display
+from edge_runtime.display.statistics import FrameStatistics, PresentedFrame
+from edge_runtime.display.trace import TraceRing
+from edge_runtime.display.vblank import VblankCounter, compare, open_vblank_counter
+from edge_runtime.display.vsync import VsyncFrames
+from edge_runtime.governor import Change, Governor, Machine
+from edge_runtime.layers import PictureLayer, PictureSource, open_layer
 from edge_runtime.part import Part
 from edge_runtime.realtime import raise_priority
-from edge_runtime.scene import Stage
+from edge_runtime.scene import Layer, Stage
 from edge_runtime.trust.label import Label
 
 BEAT_WITHIN_S = 1.0
 REPORT_EVERY_S = 1.0
 COLLECT_EVERY_FRAMES = 120
+DEFAULT_RATE_HZ = 60.0
+WARM_UP_S = 2.0
+"""Frames of the first seconds are not counted: imports of other parts and first touches of memory disturb them."""
 SLACK_S = 0.004
 """Time to the next deadline that must be left for building a layer or collecting garbage."""
 
@@ -44,14 +50,21 @@ def run(part: Part) -> None:
         show.run()
 
 
+def open_frames(rate_hz: float | Literal["display"], display: Display, clock: SystemClock) -> FrameClock | VsyncFrames:
+    """The one pacer: the screen where it truly blocks at the wanted rate, else absolute deadlines."""
+    wanted_hz = (display.refresh_hz or DEFAULT_RATE_HZ) if rate_hz == "display" else rate_hz
+    if display.pacer == "vsync" and display.refresh_hz and abs(display.refresh_hz - wanted_hz) <= 1.0:
+        return VsyncFrames(clock, rate_hz=display.refresh_hz)
+    return FrameClock(clock, rate_hz=wanted_hz)
+
+
 class Show:
     """Wires scene, display and governor, and runs the loop."""
 
     def __init__(self, part: Part, display: Display, clock: SystemClock, *, realtime: bool) -> None:
         self._part, self._display, self._clock = part, display, clock
         config = part.config
-        wanted = config.rate_hz if config.rate_hz != "display" else display.refresh_hz or 60.0
-        self._frames = FrameClock(clock, rate_hz=wanted)
+        self._frames = open_frames(config.rate_hz, display, clock)
         self._time = Timekeeper()
         self._pictures: list[PictureLayer] = []
         self._readers = {
@@ -62,13 +75,16 @@ class Show:
         self._director = Director(part, display, stage)
         self._label = Label(config.label)
         self._governor = Governor(config.governor, rungs=len(config.rungs), period_s=self._frames.period_s)
-        self._statistics = FrameStatistics(period_s=self._frames.period_s)
+        self._statistics = FrameStatistics(period_s=self._frames.period_s, warm_up_s=WARM_UP_S)
         self._trace = TraceRing(part.region("trace"))
         self._seen: dict[str, tuple[int, int]] = {}
+        self._vblanks: VblankCounter | None = None
+        self._counting = False
         self._realtime = realtime
         self._first_model_frame_s: float | None = None
         self._hidden: frozenset[str] = frozenset()
         self._report_due_s = 0.0
+        self._begun_s = now_s()
         self._building = True
 
     def _open_layer(self, config: AnyLayerConfig, rng: np.random.Generator) -> Layer:
@@ -83,17 +99,24 @@ class Show:
         part.board.put("governor.rung", 0.0, now_s())
         while not part.stop.requested:
             tick = self._frames.wait()
-            begun_s, begun_cpu_s = now_s(), thread_s()
-            timeline = self._time.advance(tick)
-            self._director.obey(part.drain(), begun_s)
-            self._draw(timeline)
-            drawn_s, drawn_cpu_s = now_s(), thread_s()
+            woken_s, cpu_s = now_s(), thread_s()
+            self._director.obey(part.drain(), woken_s)
+            self._draw(self._time.advance(tick))
+            rendered_s = now_s()
             display.present()
             presented_s = now_s()
             part.beat(within_s=BEAT_WITHIN_S, did=1)
-            self._observe(tick, begun_s, drawn_s, presented_s, drawn_cpu_s - begun_cpu_s)
-            if tick.index == 0:
-                self._first_picture()
+            self._observe(
+                PresentedFrame(
+                    tick=tick,
+                    woken_s=woken_s,
+                    rendered_s=rendered_s,
+                    presented_s=presented_s,
+                    cpu_s=thread_s() - cpu_s,
+                    captured_s=self._newly_shown(),
+                    commanded_s=self._director.take_obeyed(),
+                )
+            )
             self._use_slack(tick)
         self._report()
 
@@ -106,60 +129,58 @@ class Show:
         if not self._director.dark:
             self._label.render(canvas)
 
-    def _observe(self, tick: Tick, begun_s: float, drawn_s: float, presented_s: float, cpu_s: float) -> None:
+    def _observe(self, frame: PresentedFrame) -> None:
         """Judge the frame that was just shown."""
-        camera_s = self._camera_latency_s(presented_s)
-        self._statistics.observe(tick, begun_s=begun_s, drawn_s=drawn_s, presented_s=presented_s, cpu_s=cpu_s)
-        for arrived_s in self._director.take_obeyed():
-            self._statistics.observe_command(presented_s - arrived_s)
+        row = self._statistics.observe(frame, rung=self._governor.rung, scene=self._director.scene_index)
+        self._trace.write(row)
         signals = self._director.signals
         machine = Machine(signals.number("device.temperature_c"), signals.number("device.memory_free_mb"))
-        change = self._governor.observe(drawn_s - begun_s, tick.missed, machine)
+        change = self._governor.observe(frame.rendered_s - frame.woken_s, frame.tick.missed, machine)
         if change is not None:
-            self._step(change.rung)
-            rungs = self._part.config.rungs
-            logs.event(
-                "rung_changed",
-                "warning" if change.rung > change.was else "info",
-                rung=rungs[change.rung].name,
-                was=rungs[change.was].name,
-                reason=change.reason,
-                p95_ms=round(change.p95_s * 1e3, 2),
-            )
-        self._trace.write(
-            self._statistics.row(tick, camera_latency_s=camera_s, rung=self._governor.rung, scene=self._director.scene_index)
-        )
+            self._step(change)
+        if frame.tick.index == 0:
+            self._first_picture()
 
-    def _camera_latency_s(self, presented_s: float) -> float:
-        """Latency of the newest model result that was shown for the first time; NaN when none was."""
-        latency_s = math.nan
+    def _newly_shown(self) -> list[float]:
+        """Capture times of the model results that this frame was the first to show."""
+        captured_s = []
         for layer in self._pictures:
-            if layer.shown is None:
+            if layer.shown is None or not layer.shown[0].startswith("picture."):
                 continue
             source, frame = layer.shown
-            if not source.startswith("picture.") or self._seen.get(source) == (frame.ring, frame.sequence):
-                continue
-            self._seen[source] = (frame.ring, frame.sequence)
-            latency_s = presented_s - frame.captured_s
-            self._statistics.observe_camera(latency_s)
-            if self._first_model_frame_s is None:
-                self._first_model_frame_s = round(presented_s - self._part.started_s, 3)
-        return latency_s
+            if self._seen.get(source) != (frame.ring, frame.sequence):
+                self._seen[source] = (frame.ring, frame.sequence)
+                captured_s.append(frame.captured_s)
+        if captured_s and self._first_model_frame_s is None:
+            self._first_model_frame_s = round(now_s() - self._part.started_s, 3)
+        return captured_s
 
-    def _step(self, rung: int) -> None:
+    def _step(self, change: Change) -> None:
         """Take a rung of the ladder: our share here, the workers read theirs off the board."""
-        config = self._part.config.rungs[rung]
-        self._display.set_canvas_scale(config.canvas_scale)
-        self._hidden = frozenset(config.hide)
-        self._part.put("governor.rung", float(rung))
+        rungs = self._part.config.rungs
+        self._display.set_canvas_scale(rungs[change.rung].canvas_scale)
+        self._hidden = frozenset(rungs[change.rung].hide)
+        self._part.put("governor.rung", float(change.rung))
+        logs.event(
+            "rung_changed",
+            "warning" if change.rung > change.was else "info",
+            rung=rungs[change.rung].name,
+            was=rungs[change.was].name,
+            reason=change.reason,
+            p95_ms=round(change.p95_s * 1e3, 2),
+        )
 
     def _use_slack(self, tick: Tick) -> None:
         """Between two frames: build what is not built, collect young garbage, report. Never when time is short."""
+        if "quit" in self._display.pump():
+            self._part.send("supervisor", "quit")
         now = now_s()
         if self._frames.deadline_s - now < SLACK_S:
             return
         if self._building:
             self._building = self._director.stage.build_more()
+        elif not self._counting and self._statistics.presented:
+            self._vblanks, self._counting = open_vblank_counter(), True
         elif now >= self._report_due_s:
             self._report_due_s = now + REPORT_EVERY_S
             self._report()
@@ -175,7 +196,8 @@ class Show:
         logs.event("first_picture", display=display.kind, driver=display.driver, pacer=display.pacer, screen_px=display.screen_px)
 
     def _report(self) -> None:
-        display, director = self._display, self._director
+        display, director, statistics = self._display, self._director, self._statistics
+        vblanks = self._vblanks.vblanks() if self._vblanks else None
         self._part.report(
             {
                 "display": {
@@ -186,13 +208,15 @@ class Show:
                     "refresh_hz": display.refresh_hz,
                     "pacer": display.pacer,
                     "realtime": self._realtime,
+                    "vblank": compare(vblanks, presented=statistics.presented, missed=statistics.missed),
                 },
                 "scene": director.as_json(),
                 "governor": {
                     "rung": self._part.config.rungs[self._governor.rung].name,
                     "changes": self._governor.changes,
                 },
+                "seconds": round(now_s() - self._begun_s, 1),
                 "first_model_frame_s": self._first_model_frame_s,
-                **self._statistics.as_json(),
+                **statistics.as_json(),
             }
         )

@@ -251,6 +251,8 @@ class Supervisor:
                 self._part_ready(child)
             case "restart-part":
                 self._restart_part(message)
+            case "quit":
+                self._stopping = True
 
     def _part_ready(self, child: Child) -> None:
         at_s = now_s()

@@ -24,6 +24,6 @@ def control_path(device: str | None) -> Path:
     raise EdgeError(f"several devices run here: {', '.join(path.parent.name for path in found)}; choose with --device")
 
 
-def ask(device: str | None, message: dict[str, Any]) -> dict[str, Any]:
+def ask(device: str | None, kind: str, **fields: object) -> Any:
     """One question to a device on this box, and its answer."""
-    return request(control_path(device), message)
+    return request(control_path(device), kind, **fields)

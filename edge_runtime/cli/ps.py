@@ -8,7 +8,7 @@ from edge_runtime.cli.local import ask
 
 def run(arguments: argparse.Namespace) -> int:
     """Print name, state, pid and restarts of every part."""
-    parts = ask(arguments.device, {"type": "ps"})
+    parts = ask(arguments.device, "ps")
     if arguments.json:
         print(json.dumps(parts, indent=2))
         return 0

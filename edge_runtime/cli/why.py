@@ -9,7 +9,7 @@ from edge_runtime.errors import EdgeError
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the value and what drives it."""
-    answer = ask(arguments.device, {"type": "why", "parameter": arguments.parameter})
+    answer = ask(arguments.device, "why", parameter=arguments.parameter)
     if not answer.get("ok"):
         raise EdgeError(str(answer.get("reason")))
     why = answer["result"]

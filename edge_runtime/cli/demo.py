@@ -1,0 +1,83 @@
+"""`edge-runtime demo`: a small venue at your desk, through a real broker where one is installed."""
+
+import argparse
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from edge_runtime.cli.run import run_device, with_options
+from edge_runtime.clock import now_s, pause_s
+from edge_runtime.config import MqttConfig, ReplayConfig, load
+from edge_runtime.config.load import REPOSITORY
+from edge_runtime.errors import EdgeError
+from edge_runtime.memory import die_with_parent
+
+CONFIG = REPOSITORY / "device_configs" / "demo.toml"
+BROKER_START_S = 5.0
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Start a broker, a venue that talks to it, and the show that listens."""
+    config = with_options(load(arguments.config or CONFIG), arguments)
+    if arguments.replay:
+        config = config.model_copy(update={"replay": ReplayConfig(file=str(arguments.replay))})
+    if config.replay is None:
+        raise EdgeError(f"{arguments.config}: has no [replay]; name a recording with --replay")
+    with ExitStack() as venue:
+        mosquitto = _find_mosquitto()
+        if mosquitto is None:
+            print("no mosquitto here: the recording feeds the signals directly (apt-get install mosquitto for the real thing)")
+        else:
+            url = venue.enter_context(_broker(mosquitto))
+            venue.enter_context(_child([sys.executable, "-m", "edge_runtime", "replay", config.replay.file, "--url", url]))
+            config = config.model_copy(update={"mqtt": MqttConfig(url=url), "replay": None})
+            print(f"the venue talks on {url}; try, in another terminal:")
+            print(f"  edge-runtime send {config.device_id} prompt text='good evening' --url {url}")
+            print(f"  edge-runtime send {config.device_id} scene scene=drift fade_s=2 --url {url}")
+        return run_device(config, arguments)
+
+
+def _find_mosquitto() -> str | None:
+    return shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")  # sbin is on no user's path in Debian
+
+
+@contextmanager
+def _broker(program: str) -> Iterator[str]:
+    """A broker of our own on a free loopback port; its URL."""
+    with tempfile.TemporaryDirectory(prefix="edge-runtime-demo-") as folder, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+        free.close()
+        settings = Path(folder) / "mosquitto.conf"
+        settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest none\n", encoding="utf-8")
+        with _child([program, "-c", str(settings)]):
+            deadline_s = now_s() + BROKER_START_S
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+                    break
+                except OSError as error:
+                    if now_s() > deadline_s:
+                        raise EdgeError(f"{program} does not listen on port {port}: {error}") from error
+                    pause_s(0.02)
+            yield f"mqtt://127.0.0.1:{port}"
+
+
+@contextmanager
+def _child(command: list[str]) -> Iterator[None]:
+    """A child process that ends with us, however we end."""
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent, start_new_session=True)  # noqa: PLW1509 - one thread here
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(3.0)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
