@@ -259,7 +259,7 @@ class MqttLink:
             self.inbox.file_signal(received, keep=received.topic == self._topics.desired)
 
 
-def encode(message: Mapping[str, object]) -> bytes:
+def encode(message: object) -> bytes:
     """A message as it goes out: compact JSON, UTF-8."""
     return json.dumps(message, ensure_ascii=False, separators=(",", ":"), default=str).encode(errors="replace")
 

@@ -24,12 +24,13 @@ class Publisher:
 
     def publish(self, topic: str, payload: object) -> bool:
         """Publish a JSON payload; False when the queue is full because the broker is gone."""
-        message = payload if isinstance(payload, dict) else {"value": payload}
-        return self._client.publish(topic, encode(message), qos=1).rc != MQTTErrorCode.MQTT_ERR_QUEUE_SIZE
+        return self._client.publish(topic, encode(payload), qos=1).rc != MQTTErrorCode.MQTT_ERR_QUEUE_SIZE
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._client.disconnect()
         self._client.loop_stop()

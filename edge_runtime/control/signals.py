@@ -35,18 +35,21 @@ class SignalRoutes:
         self._of_topic.clear()
 
     def feed(self, topic: str, payload: bytes, put: Put) -> int:
-        """Put every signal that this message feeds; how many. Out of range is put as it is: bindings clamp."""
-        signals = self._routes(topic)
-        if not signals:
+        """Put every signal that this message feeds; how many."""
+        if not self._routes(topic):
             return 0
         try:
             tree = read_json(payload, MAX_PAYLOAD_BYTES)
         except Refused as error:
-            for signal in signals:
+            for signal in self._routes(topic):
                 self._tell(signal, topic, str(error))
             return 0
+        return self.feed_tree(topic, tree, put)
+
+    def feed_tree(self, topic: str, tree: Any, put: Put) -> int:
+        """`feed` for what a payload's JSON says. Out of range is put as it is: bindings clamp."""
         fed = 0
-        for signal in signals:
+        for signal in self._routes(topic):
             try:
                 put(signal.name, extract(tree, signal))
             except Refused as error:

@@ -8,7 +8,7 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from edge_runtime.logs import event
 
@@ -17,11 +17,12 @@ WRITE_EVERY_S = 1.0
 
 
 class State(TypedDict):
-    """The persisted state. None: nobody said, the config decides."""
+    """The persisted state. Where a key is missing nobody said anything, and the config decides."""
 
-    scene: str | None
+    scene: NotRequired[str]
     blackout: bool
-    brightness: float | None
+    brightness: NotRequired[float]
+    """Percent."""
     revision: int
     """Of the newest `desired` that was obeyed; -1 before any."""
     session: int
@@ -30,7 +31,7 @@ class State(TypedDict):
 
 def fresh_state() -> State:
     """The state of a box that nobody has told anything."""
-    return State(scene=None, blackout=False, brightness=None, revision=-1, session=0)
+    return State(blackout=False, revision=-1, session=0)
 
 
 def load_state(path: Path) -> State:
@@ -70,9 +71,13 @@ class StateFile:
         self._failing = False
         self.state = load_state(path)
 
+    def due(self, now_s: float) -> bool:
+        """True when something changed and may be written."""
+        return self.state != self._written and now_s >= self._next_write_s
+
     def tend(self, now_s: float, *, at_once: bool = False) -> None:
         """Write what changed, at most once in `WRITE_EVERY_S`; a disk that refuses is told once and tried again."""
-        if self.state == self._written or (now_s < self._next_write_s and not at_once):
+        if not self.due(math.inf if at_once else now_s):
             return
         self._next_write_s = now_s + WRITE_EVERY_S
         try:
