@@ -4,7 +4,13 @@ import os
 
 import pytest
 
-pytest_plugins = ["tests.fixtures.ports", "tests.fixtures.broker", "tests.fixtures.screen"]
+pytest_plugins = [
+    "tests.fixtures.ports",
+    "tests.fixtures.broker",
+    "tests.fixtures.screen",
+    "tests.fixtures.mjpeg",
+    "tests.fixtures.rtsp",
+]
 
 HARDWARE = ("camera", "gpu")
 """Markers of tests that may be skipped even under EDGE_NO_SKIPS=1: no package brings what they need."""
