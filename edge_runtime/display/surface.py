@@ -83,7 +83,8 @@ class SurfaceDisplay:
         config = self._config
         screens = pygame.display.get_num_displays()
         if config.screen >= screens:
-            raise DisplayError(f"display.screen = {config.screen}: there are {screens}, counted from 0")
+            are = "is" if screens == 1 else "are"
+            raise DisplayError(f"display.screen = {config.screen}: there {are} {screens}, counted from 0")
         if not config.windowed:
             return pygame.display.set_mode((0, 0), pygame.FULLSCREEN, display=config.screen)
         window_px = config.window_px or turned(config.canvas_px, config.rotation)

@@ -29,7 +29,6 @@ TRACE_COLUMNS = (
 )
 _HEADER_BYTES = 64
 _ROW = struct.Struct(f"{len(TRACE_COLUMNS)}d")
-_COUNT = struct.Struct("q")
 
 Row = tuple[float, ...]
 
@@ -43,13 +42,19 @@ class _Ring:
     def __init__(self, region: mmap.mmap) -> None:
         self.region = region
         self.rows = (len(region) - _HEADER_BYTES) // _ROW.size
+        # Its items are stored in one move; struct.pack_into would store a 0 first, for readers to see.
+        self._words = memoryview(region)[:_HEADER_BYTES].cast("q")
 
     def offset(self, row: int) -> int:
         return _HEADER_BYTES + row % self.rows * _ROW.size
 
     @property
     def count(self) -> int:
-        return int(_COUNT.unpack_from(self.region)[0])
+        return self._words[0]
+
+    @count.setter
+    def count(self, count: int) -> None:
+        self._words[0] = count
 
 
 class TraceRing:
@@ -64,7 +69,7 @@ class TraceRing:
         _ROW.pack_into(self._ring.region, self._ring.offset(self._count), *row)
         self._count += 1
         barrier()  # the row is complete before it is announced
-        _COUNT.pack_into(self._ring.region, 0, self._count)
+        self._ring.count = self._count
 
 
 class TraceReader:

@@ -42,7 +42,7 @@ def judge_vsync(flip_intervals_s: Sequence[float], refresh_hz: float | None) -> 
     rate_hz = 1.0 / statistics.fmean(regular_s)
     if len(regular_s) < 0.9 * len(intervals_s) or not _RATES_HZ[0] * 0.99 <= rate_hz <= _RATES_HZ[1]:
         return None
-    if refresh_hz and abs(rate_hz - refresh_hz) > max(1.0, 0.02 * refresh_hz):
+    if refresh_hz and abs(rate_hz - refresh_hz) > max(1.25, 0.02 * refresh_hz):
         return None
     return rate_hz
 

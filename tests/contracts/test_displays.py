@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.display.show_card import CORNERS, Pixels
-from tests.display.shown import Shown, ShownHere, expected, show_on_x
+from tests.display.show_card import CORNERS
+from tests.display.shown import Shown, ShownHere, assert_alike, corner_colours, expected, show_on_x
 
 WINDOW_PX = (400, 300)
 Show = Callable[..., Shown]
@@ -30,19 +30,6 @@ def show(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Show]:
             return open_displays.enter_context(show_on_x(x_display, tmp_path, config))
 
         yield open_one
-
-
-def assert_alike(seen: Pixels, wanted: Pixels) -> None:
-    """The same but for the blur where hard edges are scaled."""
-    assert seen.shape == wanted.shape
-    difference = np.abs(seen.astype(np.int16) - wanted)
-    assert difference.mean() < 1.0
-    assert np.percentile(difference, 99) <= 8
-
-
-def corner_colours(seen: Pixels) -> list[tuple[int, ...]]:
-    """The outermost pixel of each corner, in the order of `CORNERS`."""
-    return [tuple(int(value) for value in seen[row, column]) for row in (0, -1) for column in (0, -1)]
 
 
 TL, TR, BL, BR = CORNERS.values()

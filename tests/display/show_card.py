@@ -72,11 +72,10 @@ class CardShow:
 def _press(key: str) -> None:
     import pygame
 
-    event = {
-        "escape": pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE),
-        "close": pygame.event.Event(pygame.QUIT),
-    }
-    pygame.event.post(event[key])
+    if key == "close":
+        pygame.event.post(pygame.event.Event(pygame.QUIT))
+    else:
+        pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.key.key_code(key)))
 
 
 def open_for(config: dict[str, Any]) -> Display:
@@ -94,7 +93,8 @@ def main() -> None:
         for line in sys.stdin:
             answer = show.obey(json.loads(line))
             np.save(sys.argv[2], show.copy)
-            print(json.dumps(answer), flush=True)
+            sys.stdout.write(json.dumps(answer) + "\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

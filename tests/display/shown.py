@@ -57,17 +57,17 @@ class ShownOnX:
     """A surface in a process of its own; its window is at the top left of the screen."""
 
     def __init__(self, process: subprocess.Popen[bytes], copy: Path, x: XClient) -> None:
-        self._process, self._copy, self.x = process, copy, x
+        self.process, self._copy, self.x = process, copy, x
         self._size_px = (0, 0)
 
     def obey(self, **command: object) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(command).encode() + b"\n")
-        self._process.stdin.flush()
-        ready, _, _ = select.select([self._process.stdout], [], [], ANSWER_S)
-        line = self._process.stdout.readline() if ready else b""
-        assert line, f"no answer to {command} (exit code {self._process.poll()})"
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(command).encode() + b"\n")
+        self.process.stdin.flush()
+        ready, _, _ = select.select([self.process.stdout], [], [], ANSWER_S)
+        line = self.process.stdout.readline() if ready else b""
+        assert line, f"no answer to {command}: {self._copy.with_suffix('.log').read_text()}"
         answer: dict[str, Any] = json.loads(line)
         self._size_px = answer["screen_px"]
         return answer
@@ -80,14 +80,20 @@ class ShownOnX:
         return self.x.screen()[: self._size_px[1], : self._size_px[0]]
 
 
+def card_process(display: str, copy: Path, config: dict[str, Any]) -> subprocess.Popen[bytes]:
+    """`show_card` as a child, with its standard error in the file `copy` with the ending .log."""
+    argv = [sys.executable, "-m", "tests.display.show_card", json.dumps({"kind": "surface", **config}), str(copy)]
+    environment = {**os.environ, "DISPLAY": display, "SDL_VIDEO_WINDOW_POS": "0,0"}
+    environment.pop("WAYLAND_DISPLAY", None)
+    with copy.with_suffix(".log").open("wb") as log:
+        pipe = subprocess.PIPE
+        return subprocess.Popen(bound_to_us(argv), cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, stderr=log)
+
+
 @contextmanager
 def show_on_x(display: str, folder: Path, config: dict[str, Any]) -> Iterator[ShownOnX]:
     copy = folder / "presented.npy"
-    argv = [sys.executable, "-m", "tests.display.show_card", json.dumps({**config, "kind": "surface"}), str(copy)]
-    environment = {**os.environ, "DISPLAY": display, "SDL_VIDEO_WINDOW_POS": "0,0", "SDL_VIDEODRIVER": "x11"}
-    process = subprocess.Popen(
-        bound_to_us(argv), cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+    process = card_process(display, copy, config)
     try:
         with XClient(display) as x:
             yield ShownOnX(process, copy, x)
@@ -108,3 +114,16 @@ def expected(canvas_px: tuple[int, int], screen_px: tuple[int, int], rotation: i
     top, left = max(0, top), max(0, left)
     screen[top : top + seen.shape[0], left : left + seen.shape[1]] = seen
     return screen
+
+
+def assert_alike(seen: Pixels, wanted: Pixels) -> None:
+    """The same but for the blur where hard edges are scaled."""
+    assert seen.shape == wanted.shape
+    difference = np.abs(seen.astype(np.int16) - wanted)
+    assert difference.mean() < 1.0
+    assert np.percentile(difference, 99) <= 8
+
+
+def corner_colours(seen: Pixels) -> list[tuple[int, ...]]:
+    """The outermost pixel of each corner, in the order of `CORNERS`."""
+    return [tuple(int(value) for value in seen[row, column]) for row in (0, -1) for column in (0, -1)]

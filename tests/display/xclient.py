@@ -13,7 +13,7 @@ _ALL_PLANES = 0xFFFFFFFF
 
 
 class XClient:
-    """One connection to a local X server of 24-bit depth."""
+    """One connection to a local X server."""
 
     def __init__(self, display: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
@@ -46,7 +46,12 @@ class XClient:
         """What the whole screen shows: (h, w, 3), blue green red."""
         width, height = self.size_px
         request = struct.pack("<BBHIhhHHI", 73, _Z_PIXMAP, 5, self.root, 0, 0, width, height, _ALL_PLANES)
-        return np.frombuffer(self._ask(request)[1], np.uint8).reshape(height, width, 4)[..., :3]
+        head, pixels = self._ask(request)
+        if head[1] == 24:
+            return np.frombuffer(pixels, np.uint8).reshape(height, width, 4)[..., :3]
+        assert head[1] == 16
+        words = np.frombuffer(pixels, np.uint16).reshape(height, -1)[:, :width]  # rows are padded to 4 bytes
+        return np.stack([(words & 31) << 3, (words >> 5 & 63) << 2, words >> 11 << 3], axis=2).astype(np.uint8)
 
     def windows(self) -> list[int]:
         """The top-level windows, lowest first."""
