@@ -11,7 +11,7 @@ from edge_runtime.channel import Message
 from edge_runtime.clock import Timeline
 from edge_runtime.display.display import Display
 from edge_runtime.errors import ChannelError, Refused
-from edge_runtime.lettering import Sprite, letter
+from edge_runtime.lettering import Face, Sprite, Wording
 from edge_runtime.part import Part
 from edge_runtime.scene import Canvas, Stage
 from edge_runtime.signals import Snapshot
@@ -29,6 +29,7 @@ class Director:
         self._brightness = self._shown_brightness = float(part.state.get("brightness", part.config.display.brightness))
         display.set_brightness(self._brightness)
         self._plate: Sprite | None = None
+        self._plate_for = (0, 0)
         self._identify_until_s = -math.inf
         self._obeyed: list[float] = []
         self._expose: Message | None = None
@@ -138,9 +139,12 @@ class Director:
         self._display.set_brightness(self._shown_brightness)
 
     def _identify(self, canvas: Canvas) -> None:
-        """A plate with the device's name: which of the hundred boxes is this?"""
-        height = round(canvas.shape[0] * 0.12)
-        if self._plate is None or self._plate.height_px != height:
-            self._plate = letter(self._part.config.device_id, height_px=height)
-        canvas[: canvas.shape[0] // 40], canvas[-(canvas.shape[0] // 40) :] = 255, 255
-        self._plate.draw(canvas, centre=(0.5, 0.5))
+        """A bright frame and the device's name: which of the hundred boxes is this?"""
+        height, width = canvas.shape[:2]
+        edge = height // 40
+        for side in (canvas[:edge], canvas[-edge:], canvas[:, :edge], canvas[:, -edge:]):
+            side[...] = 255
+        if self._plate is None or self._plate_for != (height, width):
+            wording = Wording(self._part.config.device_id, height // 7, round(width * 0.9), weight=700, shade=0.85)
+            self._plate, self._plate_for = Face().sprite(wording), (height, width)
+        self._plate.lay(canvas, (width - self._plate.width_px) // 2, (height - self._plate.height_px) // 2)

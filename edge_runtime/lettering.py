@@ -99,6 +99,16 @@ class Face:
             lines.append(line)
         return lines
 
+    def sprite(self, wording: Wording) -> Sprite:
+        """The sprite of `wording`, made at once: some milliseconds. For what changes once in a blue moon."""
+        setting = self.set(wording)
+        while True:
+            try:
+                next(setting)
+            except StopIteration as finished:
+                sprite: Sprite = finished.value
+                return sprite
+
     def set(self, wording: Wording) -> Generator[None, None, Sprite]:
         """Make the sprite of `wording`; every step takes about as long as one line takes to draw."""
         em_px = max(4, round(wording.line_px * _EM))
@@ -116,7 +126,9 @@ class Face:
             space = {"left": 0, "centre": (inner - width) // 2, "right": inner - width}[wording.anchor]
             place = (padding + space, baseline + row * wording.line_px)
             # wrapping is ours: cv2's own would break a line where its picture ends
-            cv2.putText(ink, line, place, (255,), self._face, em_px, wording.weight, cv2.PUT_TEXT_ALIGN_LEFT, (0, 1 << 20))
+            cv2.putText(
+                ink, line, place, (255,), self._face, em_px, wording.weight, cv2.PUT_TEXT_ALIGN_LEFT, (0, 1 << 20)
+            )
         yield
         dark = _pill(ink, wording) if wording.pill else _shadow(ink, wording, padding)
         yield
@@ -132,7 +144,9 @@ def _shadow(ink: Pixels, wording: Wording, padding_px: int) -> Pixels:
     if wording.shade > 0.0:
         edge = round(padding_px * 0.62 / shrink)
         plate = np.zeros(small.shape, np.uint8)
-        plate[edge : max(edge + 1, plate.shape[0] - edge), edge : max(edge + 1, plate.shape[1] - edge)] = round(255 * wording.shade)
+        plate[edge : max(edge + 1, plate.shape[0] - edge), edge : max(edge + 1, plate.shape[1] - edge)] = round(
+            255 * wording.shade
+        )
         soft = cv2.max(cv2.GaussianBlur(plate, (0, 0), max(0.5, 0.16 * wording.line_px / shrink)), soft)
     return cv2.resize(soft, (ink.shape[1], ink.shape[0]), interpolation=cv2.INTER_CUBIC)  # type: ignore[return-value]
 

@@ -95,7 +95,7 @@ def route_events(part: str, sink: Callable[[Event], object]) -> None:
     _sink, _part = sink, part
 
 
-def event(name: str, level: Level = "info", **fields: object) -> None:
+def event(name: str, level: Level = "info", /, **fields: object) -> None:
     """Log one event: a snake_case name and fields with units in their names.
 
     ERROR means something was lost, WARNING done but not as told, INFO rare and interesting.

@@ -123,8 +123,6 @@ class Show:
     def _draw(self, timeline: Timeline) -> None:
         signals = self._part.board.snapshot(timeline.now_s)
         canvas = self._display.canvas
-        for layer in self._pictures:
-            layer.shown = None
         self._director.render(canvas, timeline, signals, self._hidden)
         if not self._director.dark:
             self._label.render(canvas)

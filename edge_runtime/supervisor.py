@@ -77,8 +77,9 @@ class Supervisor:
                 self._serve(_LOOP_S)
                 self._look(now_s())
             self._notifier.send("STOPPING=1")
+            parts = self.statistics()["parts"]
             self._stop_parts()
-            return self.statistics()
+            return {**self.statistics(), "parts": parts}  # their last figures, with the states they had at work
         finally:
             for child in self.children.values():
                 child.kill(now_s())
@@ -281,9 +282,9 @@ class Supervisor:
     def _preview(self) -> Path:
         return self._options.runtime_folder / "preview.png"
 
-    def _transition(self, name: str, level: logs.Level, **fields: object) -> None:
-        logs.event(name, level, **fields)
-        self._send("hub", {"type": "event", "event": {"event": name, "level": level, **fields}})
+    def _transition(self, what: str, level: logs.Level, /, **fields: object) -> None:
+        logs.event(what, level, **fields)
+        self._send("hub", {"type": "event", "event": {"event": what, "level": level, **fields}})
 
     def _restart_part(self, message: Message) -> None:
         child = self.children.get(str(message.get("part")))
