@@ -11,8 +11,11 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 Rgb = tuple[int, int, int]
+Tones = Sequence[Sequence[Rgb]]
+"""The same palette in several moods, cold to warm. Neighbours are close, or their mixture would be grey."""
 
 PALETTE_SIZE = 512
+_ROUNDING = 61  # entries over which a corner of the palette is rounded
 _LMS_FROM_LINEAR = np.array(
     [
         [0.4122214708, 0.5363325363, 0.0514459929],
@@ -46,14 +49,30 @@ def bgr_from_oklab(lab: npt.NDArray[np.float64]) -> Floats:
     return np.ascontiguousarray(x[..., ::-1] * 255.0, np.float32)
 
 
-def mix(cold: Sequence[Rgb], warm: Sequence[Rgb], warmth: float) -> npt.NDArray[np.float64]:
-    """(N, 3) OKLab colours between two lists of N."""
-    return (1.0 - warmth) * oklab_from_rgb(cold) + warmth * oklab_from_rgb(warm)
-
-
 def palette(lab: npt.NDArray[np.float64]) -> Floats:
-    """(PALETTE_SIZE, 3) float32 BGR 0-255 that runs evenly through the (N, 3) OKLab colours, without corners."""
+    """(3, PALETTE_SIZE) float32 B, G, R 0-255 that runs evenly through the (N, 3) OKLab colours, without corners."""
     at = np.linspace(0.0, len(lab) - 1.0, PALETTE_SIZE)
-    channels = [np.interp(at, np.arange(len(lab)), lab[:, channel]) for channel in range(3)]
-    rounded = cv2.GaussianBlur(np.stack(channels, axis=1), (1, 0), 1.0, None, PALETTE_SIZE / 24.0) if len(lab) > 2 else np.stack(channels, 1)
-    return bgr_from_oklab(rounded.reshape(-1, 3))
+    run = np.stack([np.interp(at, np.arange(len(lab)), lab[:, channel]) for channel in range(3)], axis=1)
+    if len(lab) > 2:
+        run = np.asarray(cv2.GaussianBlur(run, (1, _ROUNDING), 0.0, borderType=cv2.BORDER_REPLICATE), np.float64)
+    return np.ascontiguousarray(bgr_from_oklab(run).T)
+
+
+class Tint:
+    """The palette of a mood between cold (0) and warm (1); computed anew only when the mood changes."""
+
+    def __init__(self, tones: Tones) -> None:
+        self._lab = oklab_from_rgb(tones)  # (moods, N, 3)
+        self._warmth = -1.0
+        self._palette = np.empty((3, 0), np.float32)
+
+    def at(self, warmth: float) -> Floats:
+        """(3, PALETTE_SIZE) float32 B, G, R 0-255."""
+        if warmth != self._warmth:
+            self._warmth = warmth
+            place = min(max(warmth, 0.0), 1.0) * (len(self._lab) - 1)
+            first = min(int(place), max(0, len(self._lab) - 2))
+            last = min(first + 1, len(self._lab) - 1)
+            share = place - first
+            self._palette = palette((1.0 - share) * self._lab[first] + share * self._lab[last])
+        return self._palette

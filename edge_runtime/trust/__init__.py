@@ -1,0 +1,1 @@
+"""Trust: what tells people what they look at."""
