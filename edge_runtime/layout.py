@@ -40,5 +40,10 @@ def board_bytes(rows: int) -> int:
 
 
 def choose_ring(region: mmap.mmap, ring: int) -> None:
-    """Make `ring` the one that readers of a slot follow. Called before its writer starts."""
-    memoryview(region).cast("q")[0] = ring
+    """Make `ring` the one that readers of a slot follow. Called before its writer starts.
+
+    The ring is announced empty: what is left in it of the life before last is older than the predecessor's frame.
+    """
+    words = memoryview(region).cast("q")
+    words[SLOT_HEADER_WORDS + ring * RING_WORDS] = 0
+    words[0] = ring

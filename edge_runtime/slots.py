@@ -61,7 +61,8 @@ class SlotWriter:
 
     def __init__(self, region: mmap.mmap, ring: int) -> None:
         self._ring = _Ring(region, ring)
-        self._sequence = int(self._ring.head[0])
+        # The head of a ring that was used before is 0 again; its buffers still know, and no number is used twice.
+        self._sequence = max(int(self._ring.head[0]), int(self._ring.words[:, _SEQUENCE].max()))
         self._pending: int | None = None
 
     def next(self, shape: Sequence[int], dtype: npt.DTypeLike = np.uint8) -> Array:

@@ -52,7 +52,7 @@ class LiveModel:
         self._writer = part.writer(model.output) if model.output else None
         self._frames: list[SlotFrame] = []
         self._values: Mapping[str, float] = {}
-        self._looked_s = now_s()
+        self._opened_s = self._looked_s = now_s()
         self._ran_on: list[tuple[int, int]] = []
         self._ran_with: dict[str, float] = {}
         self._failures = 0
@@ -159,7 +159,7 @@ class LiveModel:
             "bundle": self.bundle,
             "provider": self.task.session.provider,
             "runs": self.runs,
-            "rate_hz": round(recent / _RATE_WINDOW_S, 1),
+            "rate_hz": round(recent / min(_RATE_WINDOW_S, max(0.1, at_s - self._opened_s)), 1),
             "task_ms": _percentiles_ms(self._task_s),
             "run_ms": _percentiles_ms(self._run_s),
             "age_ms": _percentiles_ms(self._age_s),

@@ -150,16 +150,21 @@ def open_bundle(name_or_path: str, folders: Sequence[Path]) -> Bundle:
     try:
         manifest = Manifest.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        seen = f"{key} = {str(first['input'])[:60]!r}: " if key else ""
-        raise BundleError(f"{path}: {seen}{message}") from error
+        raise BundleError(f"{path}: {_first_fault(error)}") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BundleError(f"{path}: cannot be read: {error}") from error
     for file in manifest.files:
         _verify(path.parent / file.path, file.sha256)
     return Bundle(path.parent, manifest)
+
+
+def _first_fault(error: ValidationError) -> str:
+    """Key, value and what was expected; a key that nobody knows first, because it explains the one that is missing."""
+    faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+    key, message = ".".join(str(part) for part in faults[0]["loc"]), faults[0]["msg"].removeprefix("Value error, ")
+    if not key or faults[0]["type"] == "missing":
+        return f"{key}: is missing; it has no default" if key else message
+    return f"{key} = {str(faults[0]['input'])[:60]!r}: {message}"
 
 
 def _find(name_or_path: str, folders: Sequence[Path]) -> Path:

@@ -1,7 +1,7 @@
 """ONNX Runtime: on the CPU, or through CUDA where there is a driver. The one module that imports onnxruntime."""
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -39,12 +39,26 @@ class OnnxSession:
     provider is read from the session, and a GPU that was wanted and is not in use is an event.
     """
 
-    def __init__(self, bundle: Bundle, *, precision: str | None = None, threads: int = 1) -> None:
+    def __init__(
+        self, bundle: Bundle, *, precision: str | None = None, threads: int = 1, providers: Sequence[str] = ()
+    ) -> None:
+        """Load the bundle's network.
+
+        Args:
+            bundle: verified already.
+            precision: which of its files; the first where None.
+            threads: for one run; more than one pays only where cores are idle.
+            providers: what to run on, best first; the best of this machine where empty.
+
+        Raises:
+            BundleError: it has no file of that precision.
+            SessionError: the file is no network, or not the one of the manifest.
+        """
         self._manifest = bundle.manifest
         self.run_s = 0.0
         path = bundle.file(precision)
         ort.set_default_logger_severity(_FATAL_ONLY)  # a GPU build on a box without one prints banners otherwise
-        wanted = _providers()
+        wanted = list(providers) or _providers()
         try:
             self._ort: Any = ort.InferenceSession(str(path), _options(threads), providers=wanted)
         except _ERRORS as error:

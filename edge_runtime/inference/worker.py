@@ -103,17 +103,16 @@ class _Worker:
 
     def _obey(self, message: Message) -> None:
         """Act on a message; whoever asked is answered."""
+        if message.get("type") not in {"hold", "why"}:
+            return
         try:
             model, parameter = self._addressed(message)
-            match message.get("type"):
-                case "hold":
-                    model.parameters.hold(parameter, message["value"], message.get("until_s"))
-                    result: dict[str, object] = {"ok": True, "result": None}
-                case "why":
-                    why = model.parameters.why(parameter, self._part.board.snapshot(now_s()))
-                    result = {"ok": True, "result": why}
-                case _:
-                    return
+            if message["type"] == "hold":
+                model.parameters.hold(parameter, message["value"], message.get("until_s"))
+                result: dict[str, object] = {"ok": True, "result": None}
+            else:
+                why = model.parameters.why(parameter, self._part.board.snapshot(now_s()))
+                result = {"ok": True, "result": why}
         except Refused as refusal:
             result = {"ok": False, "reason": str(refusal)}
             event("parameter_refused", "warning", reason=str(refusal))

@@ -7,6 +7,7 @@ picture can be read from the screen.
 from collections.abc import Mapping, Sequence
 
 import cv2
+import numpy as np
 
 from edge_runtime.inference.manifest import Manifest
 from edge_runtime.inference.session import Session
@@ -25,10 +26,10 @@ class Passthrough:
     def run(self, frames: Sequence[FrameBgr], values: Mapping[str, float], out: FrameBgr) -> None:
         height, width = out.shape[:2]
         if frames:
-            cv2.resize(frames[0], (width, height), dst=out, interpolation=cv2.INTER_AREA)
+            picture = cv2.resize(frames[0], (width, height), dst=out, interpolation=cv2.INTER_AREA)
         else:
-            out[:] = 0
-        out[:] = self.session.run({self._input: out})[self._output]
+            picture = np.zeros_like(out)
+        out[:] = self.session.run({self._input: picture})[self._output]
 
     def reset(self) -> None:
         pass

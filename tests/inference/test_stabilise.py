@@ -1,0 +1,112 @@
+"""Flicker and ghosts, in figures. Differences are in 8-bit levels."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from edge_runtime.config import ModelConfig, bundle_folders
+from edge_runtime.inference.manifest import open_bundle
+from edge_runtime.inference.tasks import FrameBgr, Task, open_task
+from edge_runtime.inference.tasks.stabilise import Stabiliser
+from edge_runtime.inputs.synthetic import SyntheticPicture
+from edge_runtime.slots import Array
+
+SIZE_PX = (256, 144)
+SETTLED = 6
+"""Runs after which the past is as long as it gets."""
+
+
+def still_frames(count: int) -> list[FrameBgr]:
+    camera = SyntheticPicture(size_px=SIZE_PX, seed=1, noise_sigma=2.0, still=True)
+    return [camera.frame(i / 30).copy() for i in range(count)]
+
+
+def flicker(pictures: Sequence[Array]) -> float:
+    pairs = zip(pictures[SETTLED:], pictures[SETTLED - 1 :], strict=False)
+    return float(np.mean([np.abs(b.astype(np.float32) - a.astype(np.float32)).mean() for b, a in pairs]))
+
+
+def opened_stylize(stabilise: float) -> Task:
+    model = ModelConfig(name="m", bundle="stylize", stabilise=stabilise)
+    return open_task(model, open_bundle("stylize", bundle_folders()), SIZE_PX)
+
+
+def stylized(frames: Sequence[FrameBgr], styles: Sequence[str], *, stabilise: float) -> list[FrameBgr]:
+    """One picture a frame, each in the style of the same place."""
+    task = opened_stylize(stabilise)
+    pictures = []
+    with task.session:
+        for frame, style in zip(frames, styles, strict=True):
+            out = np.empty((SIZE_PX[1], SIZE_PX[0], 3), np.uint8)
+            task.run([frame], {**task.defaults, f"style.{style}": 1.0}, out)
+            pictures.append(out)
+    return pictures
+
+
+@pytest.mark.parametrize("style", ["amber_fresco", "electric_shards", "night_swirls"])
+def test_a_still_scene_flickers_no_more_than_the_camera_itself(style: str) -> None:
+    frames = still_frames(SETTLED + 6)
+    pictures = stylized(frames, [style] * len(frames), stabilise=1.0)
+    assert flicker(pictures) <= 1.2 * flicker(frames)
+
+
+def test_without_the_stabiliser_the_same_scene_does_flicker() -> None:
+    frames = still_frames(SETTLED + 6)
+    pictures = stylized(frames, ["night_swirls"] * len(frames), stabilise=0.0)
+    assert flicker(pictures) > 2.0 * flicker(frames)
+
+
+def test_a_new_style_is_there_within_three_runs() -> None:
+    frames = still_frames(SETTLED + 3)
+    styles = ["amber_fresco"] * SETTLED + ["night_swirls"] * 3
+    steady, free = (stylized(frames, styles, stabilise=stabilise) for stabilise in (1.0, 0.0))
+    before = np.abs(steady[SETTLED - 1].astype(float) - free[-1]).mean()
+    after = np.abs(steady[-1].astype(float) - free[-1]).mean()
+    assert after < 0.25 * before
+
+
+def backdrop() -> Array:
+    """Something with detail everywhere, as flow needs, and no noise, so that any trace is a ghost."""
+    xs, ys = np.meshgrid(np.arange(SIZE_PX[0]), np.arange(SIZE_PX[1]))
+    plane = 110 + 50 * np.sin(xs / 5.0) * np.cos(ys / 7.0) + 30 * np.sin((xs + ys) / 3.0)
+    return np.asarray(np.dstack([plane, plane[::-1], plane]), np.uint8)
+
+
+def walk(step: int, speed_px: int) -> tuple[Array, slice]:
+    """A bright figure before the backdrop, and the columns it has just left."""
+    frame = backdrop()
+    left = 20 + step * speed_px
+    frame[30:120, left : left + 40] = (40, 230, 250)
+    return frame, slice(max(0, left - 3 * speed_px), left)
+
+
+@pytest.mark.parametrize("speed_px", [1, 3, 8, 16])
+def test_nothing_trails_behind_what_moves(speed_px: int) -> None:
+    stabiliser = Stabiliser(1.0)
+    for step in range(9):
+        frame, _ = walk(step, speed_px)
+        inside = stabiliser.settle_input(frame)
+        outside = stabiliser.settle_output(frame.astype(np.float32))
+    frame, behind = walk(8, speed_px)
+    assert np.abs(inside[30:120, behind] - frame[30:120, behind]).mean() < 4.0
+    assert np.abs(outside[30:120, behind] - frame[30:120, behind]).mean() < 4.0
+
+
+def test_a_cut_is_shown_at_once() -> None:
+    stabiliser = Stabiliser(1.0)
+    for _ in range(5):
+        stabiliser.settle_input(backdrop())
+        stabiliser.settle_output(backdrop().astype(np.float32))
+    cut = np.asarray(255 - backdrop(), np.uint8)
+    inside = stabiliser.settle_input(cut)
+    outside = stabiliser.settle_output(cut.astype(np.float32))
+    assert np.abs(inside - cut).mean() < 6.0
+    assert np.abs(outside - cut).mean() < 6.0
+
+
+def test_strength_zero_changes_nothing() -> None:
+    stabiliser = Stabiliser(0.0)
+    for frame in still_frames(4):
+        assert np.array_equal(stabiliser.settle_input(frame), frame.astype(np.float32))
+        assert np.array_equal(stabiliser.settle_output(frame.astype(np.float32)), frame.astype(np.float32))
