@@ -1,7 +1,7 @@
 """From canvas to screen pixels: fit, rotation, scaling and dimming. The one implementation for every software display.
 
 Rotation is how far the picture is turned clockwise on its way to the screen's memory: 90 is right for a screen that
-was mounted with its left edge up.
+hangs with its right edge up.
 """
 
 from collections.abc import Callable
