@@ -18,7 +18,9 @@ from edge_runtime.errors import InputError
 from edge_runtime.inputs.address import expand, redact
 from edge_runtime.inputs.source import PATIENCE_S, Frame, Picture
 
-_FFMPEG_OPTIONS = "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay|max_delay;0"
+_FFMPEG_OPTIONS = "rtsp_transport;tcp|flags;low_delay|max_delay;0"
+"""Without `fflags;nobuffer`: it throws the probed frames away, the first key frame among them, and the picture is grey
+until the next one comes. Kept, they are through in 30 ms (28 frames of 640x480 H.264, one x86 core)."""
 _BY_ID = Path("/dev/v4l/by-id")
 
 
