@@ -103,7 +103,10 @@ def _control(name: str) -> int:
 
 
 class NetworkSource(_Capture):
-    """A stream that FFmpeg reads: RTSP over TCP, MJPEG over HTTP and its like."""
+    """A stream that FFmpeg reads: RTSP over TCP, MJPEG over HTTP and its like.
+
+    When the stream changes its size, OpenCV goes on scaling to the size it had at the opening.
+    """
 
     def __init__(self, address: str) -> None:
         """Connect, within `PATIENCE_S`.

@@ -2,7 +2,6 @@ import contextlib
 import os
 import signal
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +9,7 @@ from edge_runtime.clock import now_s
 from edge_runtime.errors import InputError
 from edge_runtime.inputs.pipe import PipeSource
 from edge_runtime.inputs.source import Frame
-from tests.fixtures.children import find_program
+from tests.fixtures.children import find_program, state
 from tests.fixtures.waiting import eventually
 
 SIZE_PX = (64, 36)
@@ -23,13 +22,6 @@ def python(script: str, *arguments: str) -> list[str]:
 
 def next_frame(source: PipeSource) -> Frame:
     return eventually(source.read, 5.0, "a frame")
-
-
-def state(pid: int) -> str:
-    """The kernel's letter for what a process does, Z for a zombie; empty when it is gone."""
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
-    return ""
 
 
 def test_a_frame_that_comes_in_pieces_is_put_together() -> None:
