@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,9 +58,13 @@ def _add_show_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, metavar="N", help="stop after N seconds of picture")
-    parser.add_argument("--stats", type=Path, metavar="FILE", help="write the statistics as JSON at the end; - for stdout")
+    parser.add_argument(
+        "--stats", type=Path, metavar="FILE", help="write the statistics as JSON at the end; - for stdout"
+    )
     parser.add_argument("--trace", type=Path, metavar="CSV", help="write one row a frame, PresentMon-style columns")
-    parser.add_argument("--models", type=Path, action="append", default=[], metavar="DIR", help="look for bundles here first")
+    parser.add_argument(
+        "--models", type=Path, action="append", default=[], metavar="DIR", help="look for bundles here first"
+    )
     parser.add_argument("--headless", action="store_true", help="open no window, whatever the config says")
     parser.add_argument("--windowed", action="store_true", help="a window instead of the full screen")
     parser.add_argument("--json", action="store_true", help="log JSON lines also on a terminal")
@@ -75,13 +80,21 @@ def _add_control_commands(commands: "argparse._SubParsersAction[argparse.Argumen
     send = commands.add_parser(
         "send",
         help="send a command and print the answer",
-        description="Send a command over MQTT (TARGET: a device id, group/NAME or all), or to a device on this box: TARGET local.",
+        description="Send a command over MQTT to TARGET: a device id, group/NAME or all; or to a device on this box: local.",
     )
     send.add_argument("target")
-    send.add_argument("name", metavar="command", help="scene, set, prompt, blackout, brightness, screenshot, identify, restart-part")
-    send.add_argument("arguments", nargs="*", metavar="key=value", help="e.g. scene=mirror fade_s=2; values are JSON, else text")
-    send.add_argument("--url", metavar="mqtt://HOST:PORT", help="broker; default: EDGE_RUNTIME_MQTT_URL, else mqtt://127.0.0.1:1883")
-    send.add_argument("--ca-file", metavar="PEM", help="certificate authority of an mqtts:// broker; default: the system's")
+    send.add_argument(
+        "name", metavar="command", help="scene, set, prompt, blackout, brightness, screenshot, identify, restart-part"
+    )
+    send.add_argument(
+        "arguments", nargs="*", metavar="key=value", help="e.g. scene=mirror fade_s=2; values are JSON, else text"
+    )
+    send.add_argument(
+        "--url", metavar="mqtt://HOST:PORT", help="broker; default: EDGE_RUNTIME_MQTT_URL, else mqtt://127.0.0.1:1883"
+    )
+    send.add_argument(
+        "--ca-file", metavar="PEM", help="certificate authority of an mqtts:// broker; default: the system's"
+    )
     send.add_argument("--wait-s", type=float, default=5.0, metavar="S", help="how long to wait for answers (5)")
     send.add_argument("--device", metavar="ID", help="for TARGET local, where several run on this box")
 
@@ -90,7 +103,9 @@ def _add_diagnosis_commands(commands: "argparse._SubParsersAction[argparse.Argum
     check = commands.add_parser("check", help="check config files, and the bundles they name; reads files only")
     check.add_argument("configs", type=Path, nargs="+", metavar="config")
     check.add_argument("--models", type=Path, action="append", default=[], metavar="DIR")
-    doctor = commands.add_parser("doctor", help="is this machine fit? screen, GPU, camera, broker, real-time permission")
+    doctor = commands.add_parser(
+        "doctor", help="is this machine fit? screen, GPU, camera, broker, real-time permission"
+    )
     doctor.add_argument("config", type=Path, nargs="?", help="check for this installation too")
     doctor.add_argument("--json", action="store_true", help="print JSON")
     commands.add_parser("schema", help="print the JSON Schema of device configs, for editors")
@@ -109,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code. What the user can mend is one line on stderr and exit code 2."""
     arguments = _parser().parse_args(argv)
     if arguments.command == "part":
-        from edge_runtime import part  # noqa: PLC0415 - each command loads what it needs
+        from edge_runtime import part
 
         return part.main(arguments.name, arguments.channel)
     command = importlib.import_module(f"edge_runtime.cli.{arguments.command}")
@@ -120,6 +135,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # `| head`: whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ class Channel:
         return True
 
     def receive(self) -> tuple[Message, list[int]] | None:
-        """The next message with its descriptors (now owned by the caller); None when there is none or the end closed."""
+        """The next message with its descriptors, now owned by the caller; None when there is none or the end closed."""
         try:
             packet, ancillary, _, _ = self._socket.recvmsg(MAX_MESSAGE_BYTES, socket.CMSG_SPACE(_MAX_DESCRIPTORS * 4))
         except BlockingIOError:

@@ -1,13 +1,13 @@
 """The error tree.
 
-    EdgeError                 something the user can act on: one clear line, exit code 2 where nothing runs yet
-    ├── ConfigError           a config file is wrong; names file, key, value, what was expected
-    ├── BundleError           a model bundle is missing, altered or incomplete
-    ├── InputError            a camera or sensor could not be opened or stopped answering
-    ├── SessionError          a model could not be loaded or failed on one input
-    ├── DisplayError          no picture can be shown
-    ├── ChannelError          a part's channel broke or a message breaks its rules
-    └── Refused               a command was understood and not obeyed; the reason goes back to the sender
+EdgeError                 something the user can act on: one clear line, exit code 2 where nothing runs yet
+├── ConfigError           a config file is wrong; names file, key, value, what was expected
+├── BundleError           a model bundle is missing, altered or incomplete
+├── InputError            a camera or sensor could not be opened or stopped answering
+├── SessionError          a model could not be loaded or failed on one input
+├── DisplayError          no picture can be shown
+├── ChannelError          a part's channel broke or a message breaks its rules
+└── Refused               a command was understood and not obeyed; the reason goes back to the sender
 """
 
 
@@ -39,5 +39,5 @@ class ChannelError(EdgeError):
     """A channel broke, or a message is larger or stranger than the contract allows."""
 
 
-class Refused(EdgeError):
+class Refused(EdgeError):  # noqa: N818 - it reads as what it is: raise Refused(reason)
     """A command that is not obeyed. `str(error)` is the reason told to its sender."""

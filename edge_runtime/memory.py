@@ -10,6 +10,7 @@ import mmap
 import os
 import platform
 from collections.abc import Callable
+from pathlib import Path
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _SYSCALLS = {"x86_64": {"membarrier": 324, "futex": 202}, "aarch64": {"membarrier": 283, "futex": 98}}
@@ -43,7 +44,7 @@ def _choose_barrier() -> Callable[[], None]:
         return lambda: syscall(number, _MEMBARRIER_GLOBAL_EXPEDITED, 0, 0)
     if platform.machine() == "x86_64":  # stores become visible in order there; crossing ctypes stops the compiler
         return lambda: None
-    import threading  # noqa: PLC0415 - only where the kernel refuses the call
+    import threading
 
     lock = threading.Lock()
 
@@ -99,6 +100,7 @@ def die_with_parent() -> None:
 
 def private_mb(pid: int) -> float:
     """Private (unshared) memory of a process in MB; 0 when it is gone. Source: /proc/PID/smaps_rollup."""
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as lines:
+    with contextlib.suppress(OSError):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
         return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024.0
     return 0.0

@@ -119,7 +119,7 @@ class Part:
         return SlotWriter(self._regions[f"slot:{source}"], self._rings[source])
 
     def beat(self, *, within_s: float = BEAT_S, did: int = 0) -> None:
-        """Promise to beat again within `within_s`; `did` is how many frames or runs were finished since the last beat."""
+        """Promise to beat again within `within_s`; `did` is how many frames or runs were finished since the last."""
         self._count += did
         self.pulse.beat(self.name, now_s() + within_s, self._count)
 

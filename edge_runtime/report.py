@@ -12,7 +12,7 @@ SCHEMA = 1
 def compose(
     config: DeviceConfig, children: Mapping[str, Child], memory_mb: Mapping[str, float], extra: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Put together what the parts reported last. A part that is down keeps its last word until its successor reports."""
+    """Put together what the parts reported last. A part that is down keeps its last word."""
     show = children["show"].stats
     models: dict[str, Any] = {}
     for child in children.values():

@@ -23,7 +23,7 @@ from edge_runtime.display.vsync import VsyncFrames
 from edge_runtime.governor import Change, Governor, Machine
 from edge_runtime.layers import PictureLayer, PictureSource, open_layer
 from edge_runtime.part import Part
-from edge_runtime.realtime import raise_priority
+from edge_runtime.realtime import raise_priority, raise_x_server
 from edge_runtime.scene import Layer, Stage
 from edge_runtime.trust.label import Label
 
@@ -44,6 +44,8 @@ def run(part: Part) -> None:
     with ExitStack() as stack:
         display = stack.enter_context(open_display(part.config.display, clock))
         show = Show(part, display, clock, realtime=raise_priority())
+        if display.driver == "x11" and not part.config.display.windowed:
+            raise_x_server()  # a flip waits for it; on a desktop that is not ours alone it stays as it is
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -190,8 +192,16 @@ class Show:
         self._part.ready()
         display = self._display
         if not self._realtime:
-            logs.event("realtime_refused", "warning", remedy="see `edge-runtime doctor`; frames may come late under load")
-        logs.event("first_picture", display=display.kind, driver=display.driver, pacer=display.pacer, screen_px=display.screen_px)
+            logs.event(
+                "realtime_refused", "warning", remedy="see `edge-runtime doctor`; frames may come late under load"
+            )
+        logs.event(
+            "first_picture",
+            display=display.kind,
+            driver=display.driver,
+            pacer=display.pacer,
+            screen_px=display.screen_px,
+        )
 
     def _report(self) -> None:
         display, director, statistics = self._display, self._director, self._statistics

@@ -113,7 +113,7 @@ class SlotReader:
         self._rings = [_Ring(region, ring) for ring in range(RINGS)]
 
     def latest(self) -> SlotFrame | None:
-        """The newest whole frame; the predecessor's last one until a restarted writer has published; None before any."""
+        """The newest whole frame; the predecessor's last one until a restarted writer publishes; None before any."""
         active = int(self._header[0])
         return self._latest_of(active) or self._latest_of(1 - active)
 

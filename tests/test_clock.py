@@ -14,7 +14,8 @@ def test_a_stall_costs_one_gap_and_no_burst() -> None:
     assert late.missed == 2  # those due at 0.1 and 0.2; the one due at 0.3 is served now, late
     assert late.now_s == pytest.approx(0.3)
     on_time = frames.wait()
-    assert (on_time.missed, on_time.now_s) == (0, pytest.approx(0.4))
+    assert on_time.missed == 0
+    assert on_time.now_s == pytest.approx(0.4)
 
 
 def test_a_wake_up_that_is_a_little_late_misses_nothing() -> None:
@@ -38,7 +39,8 @@ def test_layers_see_frame_time_and_a_stall_does_not_make_them_leap() -> None:
     time = Timekeeper()
     assert time.advance(Tick(0, 100.0, 0)).time_s == 0.0
     usual = time.advance(Tick(1, 100.02, 0))
-    assert (usual.time_s, usual.step_s) == (pytest.approx(0.02), pytest.approx(0.02))
+    assert usual.time_s == pytest.approx(0.02)
+    assert usual.step_s == pytest.approx(0.02)
     assert time.advance(Tick(2, 103.0, 150)).step_s == Timekeeper.MAX_STEP_S
 
 

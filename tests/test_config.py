@@ -71,7 +71,11 @@ def test_a_good_config_survives_the_way_to_the_parts(tmp_path: Path) -> None:
         ('preset = "rain"', 'preset = "hail"', ["layers[1].preset = 'hail'", "'snow'"]),
         ('input = "camera.main"', 'input = "camera.door"', ["models[0].input = 'camera.door'", "camera.main"]),
         ('fallback = ["camera.main"]', 'fallback = ["camera.x"]', ["layers[0].fallback = 'camera.x'", "procedural"]),
-        ('hide = ["mirror/particles"]', 'hide = ["mirror/rain"]', ["ladder[1].hide = 'mirror/rain'", "mirror/particles"]),
+        (
+            'hide = ["mirror/particles"]',
+            'hide = ["mirror/rain"]',
+            ["ladder[1].hide = 'mirror/rain'", "mirror/particles"],
+        ),
         ("range = [0, 10]", "range = [10, 0]", ["signals[0]", "range", "empty"]),
         ('name = "light"', 'name = "full"', ["ladder", "'full' is there twice"]),
         ("[[cameras]]", "[cameras]", ["cameras", "[[cameras]]"]),
@@ -93,7 +97,11 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_includes_join_lists_and_the_including_file_wins(tmp_path: Path) -> None:
-    write(tmp_path, '[[scenes]]\nname = "night"\n[[scenes.layers]]\nkind = "fill"\n[display]\nrotation = 90\nwindowed = true', "night.toml")
+    write(
+        tmp_path,
+        '[[scenes]]\nname = "night"\n[[scenes.layers]]\nkind = "fill"\n[display]\nrotation = 90\nwindowed = true',
+        "night.toml",
+    )
     config = load(write(tmp_path, 'include = ["night.toml"]\n' + GOOD + "[display]\nrotation = 180\n"))
     assert [scene.name for scene in config.scenes] == ["night", "mirror"]
     assert (config.display.rotation, config.display.windowed) == (180, True)

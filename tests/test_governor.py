@@ -3,11 +3,21 @@
 from edge_runtime.config.device import GovernorConfig
 from edge_runtime.governor import Change, Governor, Machine
 
-CONFIG = GovernorConfig(window_frames=10, budget=0.8, headroom=0.5, max_missed=1, climb_windows=2, max_temperature_c=85, min_memory_free_mb=200)
+CONFIG = GovernorConfig(
+    window_frames=10,
+    budget=0.8,
+    headroom=0.5,
+    max_missed=1,
+    climb_windows=2,
+    max_temperature_c=85,
+    min_memory_free_mb=200,
+)
 FINE = Machine(temperature_c=50.0, memory_free_mb=1000.0)
 
 
-def observe(governor: Governor, cost_s: float, *, windows: int = 1, missed: int = 0, machine: Machine = FINE) -> list[Change]:
+def observe(
+    governor: Governor, cost_s: float, *, windows: int = 1, missed: int = 0, machine: Machine = FINE
+) -> list[Change]:
     changes = []
     for frame in range(windows * 10):
         change = governor.observe(cost_s, missed if frame == 0 else 0, machine)

@@ -44,7 +44,16 @@ def test_a_signal_that_never_came_has_no_value_and_no_age() -> None:
 
 @pytest.mark.parametrize(
     ("raw", "value"),
-    [(3, 3.0), (True, 1.0), (math.nan, None), ("x" * 400, "x" * 256), ([1, 2], (1.0, 2.0)), ([], None), ([1, "a"], None), ({}, None)],
+    [
+        (3, 3.0),
+        (True, 1.0),
+        (math.nan, None),
+        ("x" * 400, "x" * 256),
+        ([1, 2], (1.0, 2.0)),
+        ([], None),
+        ([1, "a"], None),
+        ({}, None),
+    ],
 )
 def test_only_what_fits_the_board_becomes_a_value(raw: object, value: object) -> None:
     assert to_value(raw) == value
@@ -99,7 +108,9 @@ def test_the_bell_wakes_a_waiter_in_another_process_at_once() -> None:
         "print('in', flush=True); bell.wait(bell.seen(), 30.0); print('out', flush=True)"
     )
     bell = Bell(map_region(descriptor))
-    with subprocess.Popen([sys.executable, "-c", ringing, str(descriptor)], pass_fds=[descriptor], stdout=subprocess.PIPE) as waiter:
+    with subprocess.Popen(
+        [sys.executable, "-c", ringing, str(descriptor)], pass_fds=[descriptor], stdout=subprocess.PIPE
+    ) as waiter:
         assert waiter.stdout is not None
         assert waiter.stdout.readline() == b"in\n"
 

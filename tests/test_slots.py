@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from mmap import mmap
 
 import numpy as np
@@ -16,8 +15,8 @@ from tests.fixtures.waiting import eventually
 
 
 @pytest.fixture
-def region() -> Iterator[mmap]:
-    yield map_region(create_region("test", slot_bytes(64 * 36 * 3)))
+def region() -> mmap:
+    return map_region(create_region("test", slot_bytes(64 * 36 * 3)))
 
 
 def picture(value: int) -> np.ndarray:
@@ -41,7 +40,8 @@ def test_shape_and_dtype_may_change_from_frame_to_frame(region: mmap) -> None:
     writer.write(np.linspace(0, 1, 17, dtype=np.float32), 0.0, 0.0)
     frame = reader.latest()
     assert frame is not None
-    assert (frame.array.shape, frame.array.dtype) == ((17,), np.float32)
+    assert frame.array.shape == (17,)
+    assert frame.array.dtype == np.float32
 
 
 def test_a_frame_too_large_is_refused_with_both_sizes(region: mmap) -> None:

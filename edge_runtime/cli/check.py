@@ -24,5 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
             wrong |= finding.level == "error"
             print(f"{finding.level}: {path}: {finding.text}", file=sys.stderr)
         if not any(finding.level == "error" for finding in findings):
-            print(f"ok: {path}: {len(config.scenes)} scenes, {len(config.models)} models, {len(config.signals)} signals")
+            print(
+                f"ok: {path}: {len(config.scenes)} scenes, {len(config.models)} models, {len(config.signals)} signals"
+            )
     return 2 if wrong else 0

@@ -31,10 +31,14 @@ def run(arguments: argparse.Namespace) -> int:
     with ExitStack() as venue:
         mosquitto = _find_mosquitto()
         if mosquitto is None:
-            print("no mosquitto here: the recording feeds the signals directly (apt-get install mosquitto for the real thing)")
+            print(
+                "no mosquitto here: the recording feeds the signals directly (the real thing: apt-get install mosquitto)"
+            )
         else:
             url = venue.enter_context(_broker(mosquitto))
-            venue.enter_context(_child([sys.executable, "-m", "edge_runtime", "replay", config.replay.file, "--url", url]))
+            venue.enter_context(
+                _child([sys.executable, "-m", "edge_runtime", "replay", config.replay.file, "--url", url])
+            )
             config = config.model_copy(update={"mqtt": MqttConfig(url=url), "replay": None})
             print(f"the venue talks on {url}; try, in another terminal:")
             print(f"  edge-runtime send {config.device_id} prompt text='good evening' --url {url}")
@@ -54,7 +58,9 @@ def _broker(program: str) -> Iterator[str]:
         port = int(free.getsockname()[1])
         free.close()
         settings = Path(folder) / "mosquitto.conf"
-        settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest none\n", encoding="utf-8")
+        settings.write_text(
+            f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest none\n", encoding="utf-8"
+        )
         with _child([program, "-c", str(settings)]):
             deadline_s = now_s() + BROKER_START_S
             while True:

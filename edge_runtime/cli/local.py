@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from edge_runtime.control.local import request
+from edge_runtime.control.local import LocalConnection
 from edge_runtime.errors import EdgeError
 from edge_runtime.supervisor import default_folder
 
@@ -24,6 +24,7 @@ def control_path(device: str | None) -> Path:
     raise EdgeError(f"several devices run here: {', '.join(path.parent.name for path in found)}; choose with --device")
 
 
-def ask(device: str | None, kind: str, **fields: object) -> Any:
+def ask(device: str | None, kind: str, **fields: str) -> Any:
     """One question to a device on this box, and its answer."""
-    return request(control_path(device), kind, **fields)
+    with LocalConnection(control_path(device)) as connection:
+        return connection.request(kind, **fields)

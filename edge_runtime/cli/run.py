@@ -65,7 +65,9 @@ def _private_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if folder.stat().st_uid != os.getuid():
-            raise EdgeError(f"{folder}: belongs to another user; set RUNTIME_DIRECTORY and STATE_DIRECTORY to folders of your own")
+            raise EdgeError(
+                f"{folder}: belongs to another user; set RUNTIME_DIRECTORY and STATE_DIRECTORY to folders of your own"
+            )
     except OSError as error:
         raise EdgeError(f"{folder}: cannot be made: {error}; set RUNTIME_DIRECTORY and STATE_DIRECTORY") from error
     return folder
@@ -78,5 +80,7 @@ def only_one(folder: Path, device_id: str) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise EdgeError(f"device {device_id!r} runs already on this box (`edge-runtime ps`); stop it first") from error
+            raise EdgeError(
+                f"device {device_id!r} runs already on this box (`edge-runtime ps`); stop it first"
+            ) from error
         yield

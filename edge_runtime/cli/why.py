@@ -29,6 +29,10 @@ def _because(why: dict[str, object]) -> str:
         case "fixed":
             return "fixed in the config"
         case "fallback":
-            return f"fallback: {signal}, stale" if why.get("raw") is not None else f"fallback: signal {why.get('signal')} never came"
+            return (
+                f"fallback: {signal}, stale"
+                if why.get("raw") is not None
+                else f"fallback: signal {why.get('signal')} never came"
+            )
         case _:
             return f"{signal}, mapped to {why['mapped']:.4g}" if isinstance(why.get("mapped"), float) else signal

@@ -45,7 +45,7 @@ class DisplayConfig(Strict):
 
 
 class MqttConfig(Strict):
-    """The venue's broker, MQTT 5. User and password come from EDGE_RUNTIME_MQTT_USER and _PASSWORD or files, never here."""
+    """The venue's broker, MQTT 5. Secrets come from EDGE_RUNTIME_MQTT_USER and _PASSWORD or a file, never from here."""
 
     url: str = Field(pattern=r"^mqtts?://[^/@\s]+$", description="mqtt://host:port, or mqtts:// for TLS")
     groups: list[Name] = []

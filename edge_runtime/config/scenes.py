@@ -161,5 +161,5 @@ class SceneConfig(Strict):
     def _unique_layers(self) -> "SceneConfig":
         names = [layer.name for layer in self.layers]
         if twice := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"two layers named {sorted(twice)[0]!r}; give each its own name")
+            raise ValueError(f"two layers named {min(twice)!r}; give each its own name")
         return self
