@@ -18,9 +18,10 @@ from edge_runtime.errors import InputError
 from edge_runtime.inputs.address import expand, redact
 from edge_runtime.inputs.source import PATIENCE_S, Frame, Picture
 
-_FFMPEG_OPTIONS = "rtsp_transport;tcp|flags;low_delay|max_delay;0"
-"""Without `fflags;nobuffer`: it throws the probed frames away, the first key frame among them, and the picture is grey
-until the next one comes. Kept, they are through in 30 ms (28 frames of 640x480 H.264, one x86 core)."""
+_FFMPEG_OPTIONS = "rtsp_transport;tcp|flags;low_delay|max_delay;0|fpsprobesize;2"
+"""Not looking for the frame rate opens RTSP in 0.4 s instead of 1.0. Without `fflags;nobuffer`: it throws the probed
+frames away, the first key frame among them, and the picture is grey until the next one comes. Kept, they are through in
+30 ms. Source: measured with 640x480 H.264 at 30 Hz from gst-rtsp-server 1.22, OpenCV 5.0.0, one x86 core."""
 _BY_ID = Path("/dev/v4l/by-id")
 
 
