@@ -21,7 +21,8 @@ from edge_runtime.channel import Channel, Message
 from edge_runtime.clock import Stopper, now_s, pause_s
 from edge_runtime.config import DeviceConfig
 from edge_runtime.errors import ChannelError, EdgeError
-from edge_runtime.memory import Bell, die_with_parent, map_region
+from edge_runtime.memory import die_with_parent, map_region
+from edge_runtime.pulse import Pulse
 from edge_runtime.signals import SignalBoard, Value
 from edge_runtime.slots import SlotReader, SlotWriter
 
@@ -36,41 +37,6 @@ ROOMS = {
     "worker": "edge_runtime.inference.worker",
 }
 """Kind of part to the module whose `run(part)` is its main function. `camera:main` is of kind camera."""
-
-
-class Pulse:
-    """Shared words: the bell, and for each part its beat and its count. The supervisor reads, each part writes its own.
-
-    A beat is a promise: the moment by which the next one comes. A part that must wait longer says so beforehand.
-    """
-
-    WORDS = 8
-    PROMISED_S, COUNT = 0, 1
-
-    def __init__(self, region: mmap.mmap, parts: list[str]) -> None:
-        self.bell = Bell(region)
-        body = memoryview(region)[Bell.SIZE_BYTES :]
-        self._seconds, self._counts = body.cast("d"), body.cast("q")
-        self._index = {part: row * self.WORDS for row, part in enumerate(parts)}
-
-    @classmethod
-    def size_bytes(cls, parts: int) -> int:
-        """Size of the region for that many parts."""
-        return Bell.SIZE_BYTES + parts * cls.WORDS * 8
-
-    def beat(self, part: str, promised_s: float, count: int) -> None:
-        """Promise the next beat by `promised_s`; `count` is what the part has done so far (frames, runs)."""
-        row = self._index[part]
-        self._counts[row + self.COUNT] = count
-        self._seconds[row + self.PROMISED_S] = promised_s
-
-    def promised_s(self, part: str) -> float:
-        """When the next beat is due."""
-        return self._seconds[self._index[part] + self.PROMISED_S]
-
-    def count(self, part: str) -> int:
-        """What the part says it has done."""
-        return self._counts[self._index[part] + self.COUNT]
 
 
 class Part:
@@ -152,7 +118,6 @@ def main(name: str, descriptor: int) -> int:
     """Run one part to its end; its exit code. Never returns to a shell that a person sees."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor stops us in order
-    room = importlib.import_module(ROOMS[name.partition(":")[0]])  # heavy imports overlap the supervisor's work
     channel = Channel(socket.socket(fileno=descriptor))
     try:
         part = _receive_plan(name, channel)
@@ -161,10 +126,10 @@ def main(name: str, descriptor: int) -> int:
         return 1
     signal.signal(signal.SIGTERM, part.stop.set)
     logs.route_events(name, lambda event: part.send("supervisor", "log", line=event))
-    gc.collect()
-    gc.freeze()
-    run: Callable[[Part], None] = room.run
     try:
+        run: Callable[[Part], None] = importlib.import_module(ROOMS[part.kind]).run
+        gc.collect()
+        gc.freeze()
         run(part)
     except EdgeError as error:
         logs.event("part_failed", "error", reason=str(error))

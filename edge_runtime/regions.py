@@ -6,7 +6,7 @@ import os
 from edge_runtime.config import DeviceConfig
 from edge_runtime.layout import TRACE_BYTES, board_bytes, choose_ring, slot_bytes
 from edge_runtime.memory import create_region, map_region
-from edge_runtime.part import Pulse
+from edge_runtime.pulse import Pulse
 
 LARGEST_SCREEN_BYTES = 3840 * 2160 * 4
 """Of the slot that screenshots are taken from. Memory is used only where it is touched."""
