@@ -79,6 +79,8 @@ class Face:
         self._face = cv2.FontFace(BUILT_IN_FACE)
         if font is not None and not self._face.set(font):
             raise ConfigError(f"font = {font!r}: cannot be read as a font; expected the path of a TrueType file")
+        # The first words of a process unpack the Unicode face, 20 ms: now, not between two frames.
+        self.width_px("0", 16, 400)
 
     def width_px(self, text: str, em_px: int, weight: int) -> int:
         """Width of one line."""
@@ -101,6 +103,16 @@ class Face:
 
     def sprite(self, wording: Wording) -> Sprite:
         """The sprite of `wording`, made at once: some milliseconds. For what changes once in a blue moon."""
+        setting = self.set(wording)
+        while True:
+            try:
+                next(setting)
+            except StopIteration as finished:
+                sprite: Sprite = finished.value
+                return sprite
+
+    def set_now(self, wording: Wording) -> Sprite:
+        """Make the sprite at once, where there is no frame to be late for."""
         setting = self.set(wording)
         while True:
             try:
@@ -143,7 +155,7 @@ def _shadow(ink: Pixels, wording: Wording, padding_px: int) -> Pixels:
     soft = cv2.convertScaleAbs(cv2.GaussianBlur(small, (0, 0), blur_px), alpha=0.95)
     if wording.shade > 0.0:
         edge = round(padding_px * 0.62 / shrink)
-        plate = np.zeros(small.shape, np.uint8)
+        plate: Pixels = np.zeros_like(small, np.uint8)
         plate[edge : max(edge + 1, plate.shape[0] - edge), edge : max(edge + 1, plate.shape[1] - edge)] = round(
             255 * wording.shade
         )
@@ -154,10 +166,11 @@ def _shadow(ink: Pixels, wording: Wording, padding_px: int) -> Pixels:
 def _pill(ink: Pixels, wording: Wording) -> Pixels:
     """(h, w) darkness of a plate with round ends, smooth at the edge."""
     height, width = ink.shape
-    y, x = np.ogrid[0.5:height, 0.5:width]
+    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
     radius = height / 2.0
     away = np.hypot(np.maximum(radius - x, x - (width - radius)).clip(0.0), y - radius)
-    return (255.0 * wording.shade * np.clip(radius - away, 0.0, 1.0)).astype(np.uint8)  # type: ignore[no-any-return]
+    cover: Pixels = (255.0 * wording.shade * np.clip(radius - away, 0.0, 1.0)).astype(np.uint8)
+    return cover
 
 
 def _compose(ink: Pixels, dark: Pixels, rgb: tuple[int, int, int], padding_px: int) -> Sprite:

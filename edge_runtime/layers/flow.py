@@ -8,7 +8,7 @@ a dither that changes every frame keeps its slow gradients free of bands. All mo
 import math
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -25,12 +25,11 @@ _CELL = np.ones((1, 1), np.float32)
 class Painter(Protocol):
     """One procedural style: turns phases and parameters into a small picture."""
 
-    RATES: tuple[float, ...]
+    RATES: ClassVar[tuple[float, ...]]
     """Turns a second of each phase, at speed 1."""
-
-    CELLS: int
+    CELLS: ClassVar[int]
     """Cells of its field: enough for its finest detail. Source: looked at on 1920x1080."""
-    STRETCH: float
+    STRETCH: ClassVar[float]
     """Height of a cell, of its width."""
 
     def paint(self, grid: "Grid", phases: list[float], energy: float, warmth: float) -> Floats:
@@ -87,7 +86,8 @@ def sample(noise: Floats, x: Floats, y: Floats) -> Floats:
 def shade(lookup: Floats, field: npt.NDArray[np.floating[Any]]) -> Floats:
     """(3, h, w) colours of a (h, w) field of 0-1. Planes, because weighing them by a field is four times faster."""
     index = np.clip(field * (PALETTE_SIZE - 1), 0, PALETTE_SIZE - 1).astype(np.intp)
-    return np.take(lookup, index, axis=1)
+    planes: Floats = np.take(lookup, index, axis=1)
+    return planes
 
 
 class _Curtain(NamedTuple):
@@ -104,9 +104,9 @@ class _Curtain(NamedTuple):
 class Aurora:
     """Northern lights over still water: curtains of rays that wave, lean and breathe, and their reflection."""
 
-    RATES = (0.011, 0.017, 0.023, 0.0041, 0.0067, 0.031, 0.047)
-    CELLS = 20_000
-    STRETCH = 2.0  # rays are fine across and soft along: cells are higher than wide
+    RATES: ClassVar[tuple[float, ...]] = (0.011, 0.017, 0.023, 0.0041, 0.0067, 0.031, 0.047)
+    CELLS: ClassVar[int] = 17_000
+    STRETCH: ClassVar[float] = 2.0  # rays are fine across and soft along: cells are higher than wide
     _SKIES: Tones = (
         ((2, 4, 14), (5, 14, 36), (12, 44, 66)),
         ((5, 3, 18), (14, 12, 46), (50, 34, 82)),
@@ -114,7 +114,7 @@ class Aurora:
     )
     _RAYS: Tones = (
         ((150, 255, 190), (36, 236, 150), (10, 160, 170), (40, 80, 190), (64, 32, 130)),
-        ((180, 255, 226), (60, 220, 200), (70, 130, 235), (140, 70, 220), (120, 28, 130)),
+        ((120, 250, 206), (50, 214, 196), (70, 130, 235), (140, 70, 220), (120, 28, 130)),
         ((255, 232, 160), (255, 160, 70), (240, 76, 86), (180, 42, 130), (84, 26, 110)),
     )
     _CURTAINS = (
@@ -149,12 +149,13 @@ class Aurora:
         turn = [_TURN * (phase + curtain.offset) for phase in phases]
         swell = np.sin(2.3 * x + turn[0]) + 0.55 * np.sin(5.2 * x - turn[1] + 1.3) + 0.3 * np.sin(9.7 * x + turn[2])
         swell += 0.9 * sample(self._cloud, x * 0.2 + (phases[3] + curtain.offset), _CELL * (phases[4] + curtain.offset))
-        return (curtain.foot + curtain.wave * (0.5 + 0.8 * energy) * swell) - y
+        above: Floats = (curtain.foot + curtain.wave * (0.5 + 0.8 * energy) * swell) - y
+        return above
 
     def _strength(self, curtain: _Curtain, x: Floats, above: Floats, phases: list[float], energy: float) -> Floats:
         """(h, w) light: a sharp foot, rays above it that lean and fade."""
         shift = phases[3] + curtain.offset
-        lean = x * 0.36 + shift + above * (x - 0.9) * 0.05
+        lean = np.asarray(x * 0.36 + shift + above * (x - 0.9) * 0.05, np.float32)
         ray = sample(self._rays, lean, above * 0.015 + (phases[5] + curtain.offset))
         glow = sample(self._cloud, x * 0.26 - shift, _CELL * (2.0 * phases[3] + 1.4 * curtain.offset))
         fall = np.maximum(above, 0.0) * (np.exp(-0.25 * glow) / (curtain.reach * (0.5 + 0.6 * energy)))
@@ -170,9 +171,9 @@ class Ink:
     Source: Inigo Quilez, "Domain warping", 2002.
     """
 
-    RATES = (0.0031, 0.0023, 0.0043, 0.0037, 0.0019)
-    CELLS = 32_000
-    STRETCH = 1.0
+    RATES: ClassVar[tuple[float, ...]] = (0.0031, 0.0023, 0.0043, 0.0037, 0.0019)
+    CELLS: ClassVar[int] = 26_000
+    STRETCH: ClassVar[float] = 1.0
     _TONES: Tones = (
         ((3, 6, 18), (8, 22, 54), (14, 70, 108), (50, 146, 160), (170, 212, 204), (246, 242, 228)),
         ((8, 5, 22), (34, 16, 66), (96, 36, 116), (196, 80, 124), (246, 168, 142), (255, 238, 214)),
@@ -203,9 +204,9 @@ class Ink:
 class Gradient:
     """Colours that blend across the canvas; the direction wanders."""
 
-    RATES = (0.008, 0.013)
-    CELLS = 14_000
-    STRETCH = 1.0
+    RATES: ClassVar[tuple[float, ...]] = (0.008, 0.013)
+    CELLS: ClassVar[int] = 14_000
+    STRETCH: ClassVar[float] = 1.0
 
     def __init__(self, colours: Sequence[Rgb]) -> None:
         lab = oklab_from_rgb(colours)
@@ -256,4 +257,4 @@ class Flow:
         if noise.shape != (rows, columns):  # a canvas far wider or taller than any screen
             noise = np.resize(_dither(), (rows, columns))
         blue, green, red = np.clip(planes + noise, 0.0, 255.0).astype(np.uint8)
-        return cv2.merge([blue, green, red, red])  # type: ignore[return-value]
+        return np.asarray(cv2.merge([blue, green, red, red]), np.uint8)

@@ -13,7 +13,8 @@ import numpy as np
 from edge_runtime.clock import Timeline
 from edge_runtime.config.scenes import ParticlesConfig
 from edge_runtime.layers.colours import Rgb, oklab_from_rgb, palette
-from edge_runtime.layers.splats import Floats, Light, Splats
+from edge_runtime.layers.compose import cover
+from edge_runtime.layers.splats import Floats, Splats
 from edge_runtime.scene import Canvas, Values
 
 _BEYOND = 0.04
@@ -83,8 +84,14 @@ class ParticlesLayer:
 
     def __init__(self, config: ParticlesConfig, *, rng: np.random.Generator) -> None:
         self._swarm = Swarm(config.limit, rng)
-        kind = {"rain": _Rain, "snow": _Snow, "sparks": _Sparks}[config.preset]
-        self._kind: _Kind = kind(self._swarm, config.colour)
+        self._kind: _Kind
+        match config.preset:
+            case "rain":
+                self._kind = _Rain(self._swarm, config.colour)
+            case "snow":
+                self._kind = _Snow(self._swarm, config.colour)
+            case "sparks":
+                self._kind = _Sparks(self._swarm, config.colour)
         self._splats: Splats | None = None
 
     @property
@@ -110,14 +117,6 @@ def _octaves(height_px: int) -> int:
     return max(0, math.floor(math.log2(height_px / 720.0) + 0.4))
 
 
-def _cover(canvas: Canvas, light: Light, rgb: Rgb) -> None:
-    """Blend one colour over the canvas where there is light, 255 covering it."""
-    red, green, blue = (cv2.convertScaleAbs(light, alpha=value / 255.0) for value in rgb)
-    clear = cv2.cvtColor(cv2.bitwise_not(light), cv2.COLOR_GRAY2BGRA)
-    cv2.multiply(canvas, clear, dst=canvas, scale=1.0 / 255.0)
-    cv2.add(canvas, cv2.merge([blue, green, red, red]), dst=canvas)
-
-
 class _Rain(_Kind):
     """Streaks as long as a drop falls while a shutter is open, all slanting with the wind."""
 
@@ -126,14 +125,13 @@ class _Rain(_Kind):
     SPEED = (0.85, 0.85)
     """Of the farthest drop, and what the nearest adds. Drops far away seem slow."""
     SLANT = 0.75
-    SHUTTER_S = 1.0 / 36.0
-    NEARER = (0.0, 0.62, 0.93, 1.0)
+    SHUTTER_S = 1.0 / 30.0
+    NEARER = (0.0, 0.60, 0.92, 1.0)
     """Depths at which the levels begin."""
-    LIGHT = (0.34, 0.30, 0.20)
+    LIGHT = (0.24, 0.23, 0.17)
 
     def __init__(self, swarm: Swarm, colour: Rgb | None) -> None:
         super().__init__(swarm, colour or self.COLOUR)
-        self._speed = 1.0
 
     def bear(self, rate: float, step_s: float) -> None:
         swarm = self.swarm
@@ -143,7 +141,7 @@ class _Rain(_Kind):
         y[born] = -_BEYOND - y[born] * self._fall(depth[born]) * step_s  # spread over the frame, not in one row
 
     def _fall(self, depth: Floats) -> Floats:
-        return self.SPEED[0] + self.SPEED[1] * depth  # type: ignore[no-any-return]
+        return self.SPEED[0] + self.SPEED[1] * depth
 
     def move(self, step_s: float, wind: float, aspect: float) -> None:
         swarm = self.swarm
@@ -158,14 +156,16 @@ class _Rain(_Kind):
         height_px, width_px = canvas.shape[:2]
         swarm, extra = self.swarm, len(splats.levels) - self.LEVELS
         x, y, depth, phase = (swarm[row] for row in (Swarm.X, Swarm.Y, Swarm.DEPTH, Swarm.PHASE))
-        light = 255.0 * (0.45 + 0.55 * phase)
+        light = (255.0 * opacity) * (0.35 + 0.65 * phase)
         for number, (near, far) in enumerate(zip(self.NEARER[1:], self.NEARER, strict=False)):
             chosen = (depth >= far) & (depth < near)
-            splats.stamp(number + extra, x[chosen] * width_px, y[chosen] * height_px, light[chosen])
-            long_px = self._fall(np.float32((near + far) / 2.0)) * self.SHUTTER_S * height_px
-            splats.smear(number + extra, self.SLANT * wind * long_px, long_px)
-        shares = [0.0] * extra + [share * opacity for share in self.LIGHT]
-        _cover(canvas, splats.collect(shares), self.colour or self.COLOUR)
+            level = number + extra
+            splats.stamp(level, x[chosen] * width_px, y[chosen] * height_px, light[chosen] * self.LIGHT[number])
+            long_px = (self.SPEED[0] + self.SPEED[1] * (near + far) / 2.0) * self.SHUTTER_S * height_px
+            splats.smear(level, self.SLANT * wind * long_px, long_px)
+            if number > 0:
+                splats.soften(level, 1.25)
+        cover(canvas, splats.collect(), self.colour or self.COLOUR)
 
 
 class _Snow(_Kind):
@@ -173,7 +173,7 @@ class _Snow(_Kind):
 
     LEVELS = 4
     COLOUR: Rgb = (238, 243, 250)
-    LIGHT = (1.5, 2.6, 2.5, 1.5)
+    GAIN = (1.3, 2.0, 1.8, 1.1)
 
     def bear(self, rate: float, step_s: float) -> None:
         swarm = self.swarm
@@ -200,22 +200,21 @@ class _Snow(_Kind):
         x, y, depth, life = (swarm[row] for row in (Swarm.X, Swarm.Y, Swarm.DEPTH, Swarm.LIFE))
         size_px = (0.0016 + 0.0070 * depth) * height_px
         levels = np.clip(np.rint(np.log2(size_px)), 0, len(splats.levels) - 1).astype(np.int8)
-        light = 255.0 * (0.55 + 0.45 * life)
+        light = (255.0 * opacity) * (0.4 + 0.4 * life)
+        extra = len(splats.levels) - self.LEVELS
         for number in range(len(splats.levels)):
             chosen = levels == number
             if chosen.any():
                 splats.stamp(number, x[chosen] * width_px, y[chosen] * height_px, light[chosen])
-                splats.soften(number)
-        extra = len(splats.levels) - self.LEVELS
-        shares = [share * opacity for share in (self.LIGHT[0],) * extra + self.LIGHT]
-        _cover(canvas, splats.collect(shares), self.colour or self.COLOUR)
+                splats.soften(number, self.GAIN[max(0, number - extra)])
+        cover(canvas, splats.collect(), self.colour or self.COLOUR)
 
 
 class _Sparks(_Kind):
     """Embers that rise, flicker and cool; their light is added to the picture."""
 
     LEVELS = 5
-    HEAT: tuple[Rgb, ...] = ((0, 0, 0), (70, 8, 2), (190, 40, 6), (255, 120, 20), (255, 200, 90), (255, 246, 214))
+    HEAT: tuple[Rgb, ...] = ((0, 0, 0), (150, 36, 6), (255, 104, 20), (255, 168, 56), (255, 224, 140), (255, 248, 224))
 
     def __init__(self, swarm: Swarm, colour: Rgb | None) -> None:
         super().__init__(swarm, colour)
@@ -245,8 +244,9 @@ class _Sparks(_Kind):
         """Heights a second, up and to the right."""
         turn = _TURN * phase
         rise = 0.10 + 0.22 * depth + 0.05 * np.sin(1.9 * age + 2.0 * turn)
-        drift = wind * (0.10 + 0.30 * depth) + 0.055 * np.sin(2.3 * age + turn) + 0.03 * np.sin(5.1 * age + 3.0 * turn)
-        return rise, drift
+        sway = 0.055 * np.sin(2.3 * age + turn) + 0.03 * np.sin(5.1 * age + 3.0 * turn)
+        drift = wind * (0.10 + 0.30 * depth) + sway
+        return np.asarray(rise, np.float32), np.asarray(drift, np.float32)
 
     def draw(self, canvas: Canvas, splats: Splats, wind: float, opacity: float) -> None:
         height_px, width_px = canvas.shape[:2]
@@ -254,18 +254,18 @@ class _Sparks(_Kind):
         depth, phase, age = swarm[Swarm.DEPTH], swarm[Swarm.PHASE], swarm[Swarm.AGE]
         x, y = swarm[Swarm.X] * width_px, swarm[Swarm.Y] * height_px
         cooling = 1.0 - age / swarm[Swarm.LIFE]
-        heat = 255.0 * np.sqrt(np.maximum(cooling, 0.0)) * (0.72 + 0.28 * np.sin(9.0 * age + 17.0 * phase))
+        flicker = 0.72 + 0.28 * np.sin(9.0 * age + 17.0 * phase)
+        heat = (255.0 * opacity) * np.sqrt(np.maximum(cooling, 0.0)) * flicker
         rise, drift = self._velocity(depth, phase, age, wind)
-        near = depth > 0.72
-        for back_s, dim in ((0.0, 1.0), (0.010, 0.8), (0.020, 0.5)):  # the trail of its own way
-            trail_x, trail_y = x - drift * (back_s * height_px), y + rise * (back_s * height_px)
-            splats.stamp(1 + extra, trail_x[~near], trail_y[~near], heat[~near] * dim)
-            splats.stamp(2 + extra, trail_x[near], trail_y[near], heat[near] * dim)
-        splats.soften(2 + extra)
+        for level, chosen, gain in ((1, depth <= 0.72, 3.2), (2, depth > 0.72, 4.0)):
+            for back_s, dim in ((0.0, 1.0), (0.008, 0.75), (0.016, 0.45)):  # the trail of its own way
+                back_px = back_s * height_px
+                trail_x, trail_y = x - drift * back_px, y + rise * back_px
+                splats.stamp(level + extra, trail_x[chosen], trail_y[chosen], heat[chosen] * dim)
+            splats.soften(level + extra, gain)
         splats.stamp(4 + extra, x, y, heat * (0.25 + 0.75 * depth))
-        splats.soften(4 + extra, 5)
-        shares = [0.0] * extra + [0.0, 1.0, 2.4, 0.0, 0.9]
-        light = splats.collect([share * opacity for share in shares], last=1 + extra)
+        splats.soften(4 + extra, 1.0, 5)
+        light = splats.collect(last=1 + extra)
         embers = np.take(self._glow, light).view(np.uint8).reshape(*light.shape, 4)
         cv2.add(canvas, cv2.resize(embers, (width_px, height_px), interpolation=cv2.INTER_LINEAR), dst=canvas)
 

@@ -160,10 +160,7 @@ class _Look:
 
     def develop(self, array: Array, *, mirror: bool) -> Canvas:
         """A copy of a slot's picture, (h, w, 3) BGR or (h, w) grey, as (h, w, 4) with the colours wanted."""
-        if array.ndim == 2:
-            small = cv2.cvtColor(array, cv2.COLOR_GRAY2BGRA)
-        else:
-            small = cv2.cvtColor(array, cv2.COLOR_BGR2BGRA)
+        small = cv2.cvtColor(array, cv2.COLOR_GRAY2BGRA if array.ndim == 2 else cv2.COLOR_BGR2BGRA)
         if (self.saturation, self.gain) != (1.0, 1.0):
             matrix = np.zeros((4, 4), np.float32)
             matrix[:3, :3] = (1.0 - self.saturation) * _LUMA + self.saturation * np.eye(3)

@@ -4,7 +4,7 @@ A point is spread over four pixels, so that it glides instead of hopping; one at
 its level is scaled up by four. All levels end in one picture of light, (H, W) uint8: how much of each pixel is covered.
 """
 
-from collections.abc import Sequence
+import math
 
 import cv2
 import numpy as np
@@ -24,6 +24,9 @@ class Splats:
         self.size_px = (width_px, height_px)
         shapes = [(-(-height_px // 2**n) + 2 * MARGIN_PX, -(-width_px // 2**n) + 2 * MARGIN_PX) for n in range(levels)]
         self.levels: list[Light] = [np.zeros(shape, np.uint8) for shape in shapes]
+        self._soft: list[Light] = [np.zeros(shape, np.uint8) for shape in shapes]
+        inner = [(-(-height_px // 2**n), -(-width_px // 2**n)) for n in range(levels)]
+        self._total: list[Light] = [np.zeros(shape, np.uint8) for shape in inner]
 
     def clear(self) -> None:
         """Begin a frame."""
@@ -31,7 +34,10 @@ class Splats:
             level.fill(0)
 
     def stamp(self, number: int, x_px: Floats, y_px: Floats, light: Floats) -> None:
-        """Put points on level `number`. Places in canvas pixels, `light` 0-255; where two meet the brighter wins."""
+        """Put points on level `number`. Places in canvas pixels, `light` 0-255; where two meet the brighter wins.
+
+        Never more than 255: `np.maximum.at` on bytes is what makes this fast.
+        """
         level = self.levels[number]
         rows, columns = level.shape
         x = np.clip(x_px * (0.5**number) + (MARGIN_PX - 0.5), 0, columns - 2)
@@ -59,23 +65,24 @@ class Splats:
             _lighten(level, round(dx / length * step), round(dy / length * step))
             done += step
 
-    def soften(self, number: int, size_px: int = 3) -> None:
-        """Round the points of a level."""
-        cv2.GaussianBlur(self.levels[number], (size_px, size_px), 0.0, dst=self.levels[number])
+    def soften(self, number: int, gain: float, size_px: int = 3) -> None:
+        """Round the points of a level and multiply its light, which the spreading took from them, by `gain`."""
+        kernel = cv2.getGaussianKernel(size_px, 0.0) * math.sqrt(gain)
+        cv2.sepFilter2D(self.levels[number], -1, kernel, kernel, dst=self._soft[number])
+        self.levels[number], self._soft[number] = self._soft[number], self.levels[number]
 
-    def collect(self, shares: Sequence[float], *, last: int = 0) -> Light:
-        """All levels down to number `last` in one picture of that level's size, each weighed by its share."""
-        width_px, height_px = self.size_px
-        total = self._weighed(len(self.levels) - 1, shares)
+    def collect(self, *, last: int = 0) -> Light:
+        """All levels down to number `last` in one picture of that level's size. Valid until the next call."""
+        total = self._inner(len(self.levels) - 1)
         for number in reversed(range(last, len(self.levels) - 1)):
-            size = (-(-width_px // 2**number), -(-height_px // 2**number))
-            total = cv2.resize(total, size, interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
-            cv2.max(total, self._weighed(number, shares), dst=total)
+            larger = self._total[number]
+            cv2.resize(total, (larger.shape[1], larger.shape[0]), dst=larger, interpolation=cv2.INTER_LINEAR)
+            cv2.max(larger, self._inner(number), dst=larger)
+            total = larger
         return total
 
-    def _weighed(self, number: int, shares: Sequence[float]) -> Light:
-        inner = self.levels[number][MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
-        return cv2.convertScaleAbs(inner, alpha=shares[number])  # type: ignore[return-value]
+    def _inner(self, number: int) -> Light:
+        return self.levels[number][MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
 
 
 def _lighten(level: Light, dx: int, dy: int) -> None:

@@ -35,10 +35,4 @@ class Label:
     def _set(self, side_px: int) -> Sprite:
         line_px = max(_LEAST_LINE_PX, round(_LINE * side_px))
         wording = Wording(self._config.text, line_px, 1 << 20, weight=500, shade=_DARKNESS, pill=True)
-        setting = self._face.set(wording)
-        while True:
-            try:
-                next(setting)
-            except StopIteration as finished:
-                sprite: Sprite = finished.value
-                return sprite
+        return self._face.set_now(wording)
