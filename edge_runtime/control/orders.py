@@ -162,7 +162,7 @@ class Orders:
 
     def _pay(self) -> None:
         """Ask the show for what is desired and not yet obeyed."""
-        for name, command in self._owed.items():
+        for name, command in list(self._owed.items()):
             if name not in self._paying:
                 self._paying.add(name)
                 self._apply(command, partial(self._paid, command), now_s())

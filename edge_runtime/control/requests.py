@@ -4,12 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edge_runtime.errors import Refused
-
 ANSWER_WITHIN_S = 2.0
 WAITING_REQUESTS = 64
 Result = Mapping[str, Any]
-"""{"ok": bool, "reason"?: str, "result"?: ...}"""
+"""{"ok": bool, "reason"?: str, "result"?: ...}; "silent": True where the part itself said nothing."""
 Answer = Callable[[Result], None]
 
 
@@ -32,13 +30,10 @@ class Requests:
         self._last = 0
 
     def ask(self, to: str, kind: str, answer: Answer, now_s: float, **fields: object) -> None:
-        """Ask a part; `answer` is called later with its result.
-
-        Raises:
-            Refused: too many questions are open.
-        """
+        """Ask a part; `answer` is called later with its result, or at once when too many questions are open."""
         if len(self._waiting) >= WAITING_REQUESTS:
-            raise Refused(f"busy: {WAITING_REQUESTS} commands wait for an answer")
+            answer({"ok": False, "reason": f"busy: {WAITING_REQUESTS} commands wait for an answer", "silent": True})
+            return
         self._last += 1
         self._waiting[self._last] = _Waiting(to, now_s + ANSWER_WITHIN_S, answer)
         self._send(to, kind, request=self._last, **fields)
