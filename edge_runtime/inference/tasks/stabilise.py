@@ -16,12 +16,16 @@ PAST_STILL = 0.85
 """Share of the past where nothing moves: a time constant of six runs."""
 PAST_MOVING = 0.7
 """Share of the past where things move: bilinear resampling of an older past would blur it."""
-MATCH_LEVELS = (3.0, 8.0)
-"""Difference between moved past and present, mean of 5 x 5 pixels: fully believed below, not at all above."""
+PAST_REDRAWN = 0.45
+"""Share of the past where strokes are redrawn though the scene rests, as round a head that passes: gone in two runs."""
+MATCH_LEVELS = (4.0, 10.0)
+"""Difference between present and moved past: fully believed below, not at all above."""
 REST_LEVELS = (1.5, 3.0)
-"""The same between past and present without moving, at half size: at rest below, moving above."""
+"""Difference between present and past as it lay: at rest below, moving above."""
+REDRAWN_LEVELS = (8.0, 32.0)
+"""Difference between the picture and its moved past: kept below, redrawn above."""
 _SCALE = 2
-"""Flow is found at half size: a quarter of the cost, and half of the noise."""
+"""Flow and differences are found at half size: a quarter of the cost, and half of the noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class _Motion:
     maps: tuple[Array, Array]
     """Where each pixel was; fixed-point, for `remap`."""
     share: Array
-    """(H, W) float32: how much of the past to keep, 0-1."""
+    """(H / 2, W / 2) float32: how much of the past to keep, 0-1."""
 
 
 class Stabiliser:
@@ -65,8 +69,7 @@ class Stabiliser:
             self._input = present
             return present
         self._motion, moved = self._find_motion(frame, present, self._input)
-        share = self._motion.share
-        self._input = cv2.blendLinear(moved, present, share, 1.0 - share)
+        self._input = _blend(moved, present, self._motion.share)
         return self._input
 
     def _find_motion(self, frame: Array, present: Array, past: Array) -> tuple[_Motion, Array]:
@@ -80,17 +83,15 @@ class Stabiliser:
         where = cv2.resize(flow, (width, height)) + self._grid
         maps = cv2.convertMaps(where, np.empty(0), cv2.CV_16SC2)
         moved = _move(past, maps)
-        # Blurred first: noise and the softness of a resampled past are no change, a shape that came or went is.
-        difference = np.abs(cv2.blur(cv2.subtract(present, moved), (3, 3)))
-        difference = cv2.blur(cv2.transform(difference, _MEAN), (5, 5))
-        most = cv2.resize(PAST_MOVING + (PAST_STILL - PAST_MOVING) * rest, (width, height))
-        return _Motion(maps, _ramp(difference, MATCH_LEVELS) * most * np.float32(self._strength)), moved
+        match = _ramp(_difference(present, moved), MATCH_LEVELS)
+        most = PAST_MOVING + (PAST_STILL - PAST_MOVING) * rest
+        return _Motion(maps, match * most * np.float32(self._strength)), moved
 
     def settle_output(self, picture: Array, *, fresh: float = 0.0) -> Array:
         """Blend the network's picture of the last frame given to `settle_input` with its past.
 
         Args:
-            picture: (H, W, 3) float32.
+            picture: (H, W, 3) float32, 0-255.
             fresh: how much the wanted look changed since the last run, 0 to 1: as much of the past is dropped.
 
         Returns:
@@ -99,24 +100,42 @@ class Stabiliser:
         if self._output is None or self._motion is None:
             self._output = picture
             return picture
-        # Strokes reach past the edge of what moves: the past is given up a little round it too.
-        share = cv2.erode(self._motion.share, _NEAR) * np.float32(1.0 - fresh)
-        self._output = cv2.blendLinear(_move(self._output, self._motion.maps), picture, share, 1.0 - share)
+        moved = _move(self._output, self._motion.maps)
+        kept = _ramp(_difference(picture, moved), REDRAWN_LEVELS)
+        most = PAST_REDRAWN + (1.0 - PAST_REDRAWN) * kept
+        share = np.minimum(self._motion.share, most) * np.float32(1.0 - fresh)
+        self._output = _blend(moved, picture, share)
         return self._output
 
 
 _MEAN = np.full((1, 3), 1 / 3, np.float32)
-_NEAR = np.ones((3, 3), np.uint8)
 
 
 def _move(past: Array, maps: tuple[Array, Array]) -> Array:
     return cv2.remap(past, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _half_gray(frame: Array) -> Array:
-    height, width = frame.shape[:2]
-    half = cv2.resize(frame, (width // _SCALE, height // _SCALE), interpolation=cv2.INTER_AREA)
-    gray = cv2.cvtColor(half, cv2.COLOR_BGR2GRAY)
+def _blend(past: Array, present: Array, share: Array) -> Array:
+    height, width = present.shape[:2]
+    share = cv2.resize(share, (width, height))
+    return cv2.blendLinear(past, present, share, 1.0 - share)
+
+
+def _halved(picture: Array) -> Array:
+    height, width = picture.shape[:2]
+    return cv2.resize(picture, (width // _SCALE, height // _SCALE), interpolation=cv2.INTER_AREA)
+
+
+def _difference(present: Array, past: Array) -> Array:
+    """How far two pictures are apart, in levels, at half size.
+
+    Signed until it is halved: noise and the softness of a resampled past cancel, a shape that came or went does not.
+    """
+    return cv2.blur(cv2.transform(np.abs(_halved(cv2.subtract(present, past))), _MEAN), (3, 3))
+
+
+def _half_gray(picture: Array) -> Array:
+    gray = cv2.cvtColor(_halved(picture), cv2.COLOR_BGR2GRAY)
     return gray if gray.dtype == np.uint8 else cv2.convertScaleAbs(gray)
 
 

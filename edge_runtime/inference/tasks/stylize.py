@@ -43,9 +43,9 @@ class Stylize:
         changed = 1.0 if self._mix is None else float(np.abs(mix - self._mix).sum()) / 2
         (picture,) = self.session.run({self._image: image, self._weights: mix})[self._output]  # (3, h, w) RGB
         self._mix = mix
-        bgr = cv2.merge([picture[2], picture[1], picture[0]])
+        bgr = cv2.merge([picture[2], picture[1], picture[0]]) * np.float32(255)
         steady = self._stabiliser.settle_output(bgr, fresh=min(1.0, FRESH_PER_CHANGE * changed))
-        cv2.convertScaleAbs(steady, dst=out, alpha=255.0)
+        cv2.convertScaleAbs(steady, dst=out)
 
     def reset(self) -> None:
         self._stabiliser.reset()
