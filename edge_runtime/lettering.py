@@ -46,8 +46,7 @@ class Sprite:
     def __init__(self, colour: Pixels, cover: Pixels, padding_px: int) -> None:
         """`colour` (h, w, 4) already weighed by `cover` (h, w), 255 where nothing shines through."""
         self.colour = colour
-        self.cover: Pixels = cv2.cvtColor(cover, cv2.COLOR_GRAY2BGRA)  # type: ignore[assignment]
-        self._clear: Pixels = cv2.bitwise_not(self.cover)  # type: ignore[assignment]
+        self._clear: Pixels = cv2.cvtColor(cv2.bitwise_not(cover), cv2.COLOR_GRAY2BGRA)  # type: ignore[assignment]
         self.height_px, self.width_px = cover.shape
         self.padding_px = padding_px
         """Room for plate and shadow around the words, inside the sprite."""
@@ -62,7 +61,7 @@ class Sprite:
         colour, clear = self.colour[part], self._clear[part]
         if opacity < 1.0:
             colour = cv2.convertScaleAbs(colour, alpha=opacity)  # type: ignore[assignment]
-            clear = cv2.convertScaleAbs(self.cover[part], alpha=-opacity, beta=255.0)  # type: ignore[assignment]
+            clear = cv2.convertScaleAbs(clear, alpha=opacity, beta=255.0 * (1.0 - opacity))  # type: ignore[assignment]
         view = canvas[y0:y1, x0:x1]
         cv2.multiply(view, clear, dst=view, scale=1.0 / 255.0)
         cv2.add(view, colour, dst=view)
@@ -144,7 +143,13 @@ class Face:
         yield
         dark = _pill(ink, wording) if wording.pill else _shadow(ink, wording, padding)
         yield
-        return _compose(ink, dark, wording.colour, padding)
+        red, green, blue = (cv2.convertScaleAbs(ink, alpha=value / 255.0) for value in wording.colour)
+        colour: Pixels = cv2.merge([blue, green, red, red])  # type: ignore[assignment]
+        yield
+        beneath = cv2.multiply(dark, cv2.bitwise_not(ink), scale=1.0 / 255.0)
+        cover: Pixels = cv2.add(ink, beneath)  # type: ignore[assignment]
+        yield
+        return Sprite(colour, cover, padding)
 
 
 def _shadow(ink: Pixels, wording: Wording, padding_px: int) -> Pixels:
@@ -171,11 +176,3 @@ def _pill(ink: Pixels, wording: Wording) -> Pixels:
     away = np.hypot(np.maximum(radius - x, x - (width - radius)).clip(0.0), y - radius)
     cover: Pixels = (255.0 * wording.shade * np.clip(radius - away, 0.0, 1.0)).astype(np.uint8)
     return cover
-
-
-def _compose(ink: Pixels, dark: Pixels, rgb: tuple[int, int, int], padding_px: int) -> Sprite:
-    """Letters over darkness."""
-    red, green, blue = (cv2.convertScaleAbs(ink, alpha=value / 255.0) for value in rgb)
-    colour = cv2.merge([blue, green, red, np.zeros_like(ink)])
-    beneath = cv2.multiply(dark, cv2.bitwise_not(ink), scale=1.0 / 255.0)
-    return Sprite(colour, cv2.add(ink, beneath), padding_px)  # type: ignore[arg-type]

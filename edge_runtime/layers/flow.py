@@ -55,18 +55,25 @@ def cloud_noise(seed: int, octaves: int, falloff: float) -> Floats:
     Shared by all layers of the process: the painting is the same, each layer enters it elsewhere.
     """
     rng = np.random.default_rng(seed)
-    total = np.zeros((_NOISE_PX, _NOISE_PX), np.float32)
-    for octave in range(octaves):
-        cells = 4 << octave
-        coarse = rng.standard_normal((cells, cells), dtype=np.float32)
-        border = 3  # cubic scaling looks two cells beyond the edge
-        wrapped = np.pad(coarse, border, mode="wrap")
-        scale = _NOISE_PX // cells
-        fine = cv2.resize(wrapped, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-        cut = border * scale
-        total += falloff**octave * fine[cut : cut + _NOISE_PX, cut : cut + _NOISE_PX]
+    total, share = np.zeros((4, 4), np.float32), 1.0
+    for octave in range(
+        octaves
+    ):  # every octave is scaled up with those below it, so all cost little more than the last
+        total = _enlarge(total, 2) if octave else total
+        total += share * rng.standard_normal(total.shape, dtype=np.float32)
+        share *= falloff
+    total = _enlarge(total, _NOISE_PX // total.shape[0])
     normal: Floats = (total - total.mean()) / total.std()
     return normal
+
+
+def _enlarge(tile: Floats, scale: int) -> Floats:
+    """Scale a tile up so that it still tiles."""
+    border = 3  # cubic scaling looks two cells beyond the edge
+    wrapped = np.pad(tile, border, mode="wrap")
+    larger = np.asarray(cv2.resize(wrapped, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC), np.float32)
+    cut, size = border * scale, tile.shape[0] * scale
+    return larger[cut : cut + size, cut : cut + size]
 
 
 @cache

@@ -1,8 +1,7 @@
 """The visible AI label: drawn by the show after every layer, so no scene can hide it."""
 
 from edge_runtime.config.device import LabelConfig
-from edge_runtime.lettering import Face, Sprite, Wording
-from edge_runtime.scene import Canvas
+from edge_runtime.lettering import Face, Pixels, Sprite, Wording
 
 _LINE = 0.0245  # height of its line, of the canvas' shorter side
 _LEAST_LINE_PX = 9
@@ -19,8 +18,8 @@ class Label:
         self._sprite: Sprite | None = None
         self._size_px = (0, 0)
 
-    def render(self, canvas: Canvas) -> None:
-        """Draw the label in place; nothing where the config has it off."""
+    def render(self, canvas: Pixels) -> None:
+        """Draw the label in place, on (H, W, 4) uint8; nothing where the config has it off."""
         if not self._config.enabled:
             return
         height_px, width_px = canvas.shape[:2]
