@@ -122,6 +122,7 @@ def _add_diagnosis_commands(commands: "argparse._SubParsersAction[argparse.Argum
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code. What the user can mend is one line on stderr and exit code 2."""
+    _keep_standard_descriptors()
     arguments = _parser().parse_args(argv)
     if arguments.command == "part":
         from edge_runtime import part
@@ -138,6 +139,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `| head`: whoever reads has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _keep_standard_descriptors() -> None:
+    """Point those that were closed at nothing: else the next file opened would get their number and our words."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from edge_runtime.errors import ChannelError
 MAX_MESSAGE_BYTES = 128 * 1024
 DRAIN_LIMIT = 16
 """Messages taken per frame: a flood of commands delays itself, never a frame."""
-_MAX_DESCRIPTORS = 250  # the kernel's SCM_MAX_FD is 253
+_ANCILLARY_BYTES = socket.CMSG_SPACE(250 * 4)  # 250 descriptors; the kernel's SCM_MAX_FD is 253
 
 Message = dict[str, Any]
 
@@ -63,9 +63,13 @@ class Channel:
         return True
 
     def receive(self) -> tuple[Message, list[int]] | None:
-        """The next message with its descriptors, now owned by the caller; None when there is none or the end closed."""
+        """The next message with its descriptors (now owned by the caller); None when there is none or the end closed.
+
+        Raises:
+            ChannelError: what came is no message: cut off, not JSON, not an object.
+        """
         try:
-            packet, ancillary, _, _ = self._socket.recvmsg(MAX_MESSAGE_BYTES, socket.CMSG_SPACE(_MAX_DESCRIPTORS * 4))
+            packet, ancillary, flags, _ = self._socket.recvmsg(MAX_MESSAGE_BYTES, _ANCILLARY_BYTES)
         except BlockingIOError:
             return None
         except OSError:
@@ -78,15 +82,25 @@ class Channel:
         for level, kind, content in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 descriptors.frombytes(content[: len(content) - len(content) % descriptors.itemsize])
-        return json.loads(packet), list(descriptors)
+        try:
+            message = None if flags & socket.MSG_TRUNC else json.loads(packet)
+        except (ValueError, RecursionError):
+            message = None
+        if not isinstance(message, dict):
+            _close_all(descriptors)
+            raise ChannelError(f"a packet of {len(packet)} bytes is no message")
+        return message, list(descriptors)
 
     def drain(self, limit: int = DRAIN_LIMIT) -> list[Message]:
-        """Up to `limit` waiting messages, oldest first."""
+        """Up to `limit` waiting messages, oldest first.
+
+        Raises:
+            ChannelError: see `receive`.
+        """
         messages: list[Message] = []
         while len(messages) < limit and (received := self.receive()) is not None:
             message, descriptors = received
-            for descriptor in descriptors:  # only a plan carries any, and it is read by `receive`
-                os.close(descriptor)
+            _close_all(descriptors)  # only a plan carries any, and it is read by `receive`
             messages.append(message)
         return messages
 
@@ -94,3 +108,8 @@ class Channel:
         """Close this end; the other side sees an empty packet."""
         self._socket.close()
         self.closed = True
+
+
+def _close_all(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

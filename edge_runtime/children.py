@@ -42,18 +42,26 @@ class Child:
         return self.process.pid if self.process else None
 
     def start(self) -> socket.socket:
-        """Start the process; returns the part's end of the channel, to close once the plan is sent."""
+        """Start the process; returns the part's end of the channel, to close once the plan is sent.
+
+        Raises:
+            OSError: the machine has no room for another process.
+        """
+        self.state, self.killed_at_s, self.ring = "starting", None, 1 - self.ring
         self.channel, theirs = Channel.pair()
-        self.ring = 1 - self.ring
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # numpy's idle threads
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "edge_runtime", "part", self.name, "--channel", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            env=environment,
-        )
-        self.pidfd = os.pidfd_open(self.process.pid)
-        self.state, self.killed_at_s, self.stats = "starting", None, {}
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "edge_runtime", "part", self.name, "--channel", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,  # the log's alone: what libraries say there is no JSON
+                env=environment,
+            )
+            self.pidfd = os.pidfd_open(self.process.pid)
+        except OSError:
+            theirs.close()
+            raise
         return theirs
 
     def signal(self, number: signal.Signals) -> None:

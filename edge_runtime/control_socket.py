@@ -1,14 +1,15 @@
 """The local control socket: `ps`, `why` and `send` without a broker. Unix SEQPACKET, for the box's own user only."""
 
-import os
 import selectors
 import socket
 from pathlib import Path
 
 from edge_runtime.channel import Channel, Message
-from edge_runtime.errors import EdgeError
+from edge_runtime.errors import ChannelError, EdgeError
 
-MAX_CLIENTS = 16
+MAX_CLIENTS = 64
+MAX_REQUEST_LENGTH = 100
+"""Of what a client calls its question, which is given back with the answer."""
 
 
 class ControlSocket:
@@ -24,21 +25,22 @@ class ControlSocket:
         try:
             self._listener.bind(str(path))
         except OSError as error:
-            raise EdgeError(f"{path}: cannot listen here: {error}; set RUNTIME_DIRECTORY to a shorter, writable folder") from error
+            raise EdgeError(
+                f"{path}: cannot listen here: {error}; set RUNTIME_DIRECTORY to a shorter, writable folder"
+            ) from error
         path.chmod(0o600)
         self._listener.listen(MAX_CLIENTS)
         self._listener.setblocking(False)
         selector.register(self._listener, selectors.EVENT_READ, "listener")
 
     def accept(self) -> None:
-        """Take one client; one too many is closed at once."""
+        """Take one client; one too many takes the place of the oldest, which may have forgotten us."""
         try:
             connection, _ = self._listener.accept()
         except OSError:
             return
         if len(self._clients) >= MAX_CLIENTS:
-            connection.close()
-            return
+            self._forget(next(iter(self._clients)))
         name = f"client:{self._next}"
         self._next += 1
         self._clients[name] = Channel(connection)
@@ -46,27 +48,37 @@ class ControlSocket:
 
     def read(self, name: str) -> list[Message]:
         """What a client asks, stamped with its name; forgets it when it hung up or talks nonsense."""
-        client = self._clients[name]
+        client = self._clients.get(name)
+        if client is None:
+            return []
+        messages: list[Message] = []
         try:
             messages = client.drain()
-        except ValueError:
-            client.closed, messages = True, []
+        except ChannelError:
+            client.closed = True
         if client.closed:
-            self._selector.unregister(client)
-            del self._clients[name]
-            client.close()
-        return [{**message, "from": name} for message in messages if isinstance(message, dict)]
+            self._forget(name)
+        return [{**message, "from": name} for message in messages]
 
-    def reply(self, name: str, message: Message) -> None:
+    def reply(self, name: str, request: object, result: object) -> None:
         """Answer a client that may be gone."""
         client = self._clients.get(name)
-        if client is not None:
-            client.send(message)
+        if client is None:
+            return
+        message = {"type": "reply", "request": request if len(str(request)) <= MAX_REQUEST_LENGTH else None}
+        try:
+            client.send({**message, "result": result})
+        except ChannelError as error:
+            client.send({**message, "result": {"ok": False, "reason": f"the answer is too long: {error}"}})
+
+    def _forget(self, name: str) -> None:
+        client = self._clients.pop(name)
+        self._selector.unregister(client)
+        client.close()
 
     def close(self) -> None:
         """Hang up and remove the socket."""
         for client in self._clients.values():
             client.close()
         self._listener.close()
-        if os.path.lexists(self.path):
-            self.path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)

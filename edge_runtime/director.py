@@ -58,6 +58,8 @@ class Director:
             match message.get("type"):
                 case "apply":
                     self._apply(message, now_s)
+                case "remind":  # of what held before the show was started anew: nobody asked for it now
+                    self._answer(message, self._do, message, now_s)
                 case "hold":
                     self._answer(message, self._hold, message, now_s)
                 case "why":
@@ -83,8 +85,10 @@ class Director:
         match message["command"]:
             case "scene":
                 fade_s = arguments.get("fade_s")
+                was = self.stage.current.name
                 self.stage.switch(arguments["scene"], DEFAULT_FADE_S if fade_s is None else float(fade_s))
-                logs.event("scene_changed", scene=arguments["scene"])
+                if self.stage.current.name != was:
+                    logs.event("scene_changed", scene=arguments["scene"])
             case "set":
                 until_s = None if arguments.get("for_s") is None else now_s + float(arguments["for_s"])
                 parameters, name = self.stage.parameters(arguments["parameter"])
@@ -134,8 +138,10 @@ class Director:
         left = self._brightness - self._shown_brightness
         if left == 0.0:
             return
-        near = abs(left) < 0.5  # noqa: PLR2004 - half a percent is not seen
-        self._shown_brightness = self._brightness if near else self._shown_brightness + left * min(1.0, step_s / BRIGHTNESS_EASE_S * 3)
+        near = abs(left) < 0.5
+        self._shown_brightness = (
+            self._brightness if near else self._shown_brightness + left * min(1.0, step_s / BRIGHTNESS_EASE_S * 3)
+        )
         self._display.set_brightness(self._shown_brightness)
 
     def _identify(self, canvas: Canvas) -> None:

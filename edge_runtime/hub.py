@@ -30,6 +30,7 @@ from edge_runtime.inputs.replay import Replay, load_replay
 from edge_runtime.inputs.sun import clock_signals
 from edge_runtime.logs import Level, event
 from edge_runtime.part import Part
+from edge_runtime.tracefile import TraceFile
 
 LOOP_S = 0.05
 TAKEN_AT_ONCE = 32
@@ -87,6 +88,7 @@ class Hub:
         self._orders = Orders(part, self._file, self._announcements, self._wake.ring)
         self._replay = open_replay(config)
         self._replay_start_s = self._replayed_s = now_s()
+        self._trace: TraceFile | None = None
         self._due: dict[str, float] = {}
         self._counts = {"obeyed": 0, "refused": 0, "dropped": 0}
 
@@ -134,6 +136,8 @@ class Hub:
         finally:
             part.beat(within_s=WRITE_WITHIN_S)
             self._file.tend(now_s(), at_once=True)
+            if self._trace is not None:
+                self._trace.tend()
             self._orders.close()
             if self._link is not None:
                 self._link.close()
@@ -165,6 +169,9 @@ class Hub:
         if self._file.due(at_s):
             self._part.beat(within_s=WRITE_WITHIN_S)
             self._file.tend(at_s)
+        if self._trace is not None and self._every("trace", 0.5, at_s):
+            self._part.beat(within_s=WRITE_WITHIN_S)
+            self._trace.tend()
 
     # -- messages of other parts and of local clients --------------------------------------------------------------
 
@@ -182,6 +189,8 @@ class Hub:
                 self._announcements.presenting(bool(message["on"]))
             case "started":
                 self._orders.started(str(message["part"]))
+            case "trace":
+                self._trace = self._trace or TraceFile(Path(message["path"]), self._part.region("trace"))
             case "preview":
                 self._orders.preview(Path(message["path"]), float(message["every_s"]))
 

@@ -5,12 +5,15 @@ than waits; the supervisor writes on a thread of its own, so a terminal that sta
 keeps a fault that repeats from filling the disk: what it holds back is counted in the next line of that event.
 """
 
+import contextlib
 import json
+import os
 import queue
+import select
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 from edge_runtime.clock import now_s, wall_s
 
@@ -32,7 +35,7 @@ class Budget:
     def admit(self, part: str, name: str, now_s: float) -> int | None:
         """How many were held back before this one, or None when this one is held back too."""
         key = (part, name)
-        recent = [at_s for at_s in self._recent.get(key, []) if now_s - at_s < 60.0]  # noqa: PLR2004
+        recent = [at_s for at_s in self._recent.get(key, []) if now_s - at_s < 60.0]
         self._recent[key] = recent
         if len(recent) >= self._per_minute:
             self._held[key] = self._held.get(key, 0) + 1
@@ -42,10 +45,13 @@ class Budget:
 
 
 class LogWriter:
-    """Writes event lines on its own thread; drops when the reader of stdout stands still. Used by the supervisor."""
+    """Writes event lines on its own thread; drops when the reader stands still. Used by the supervisor.
 
-    def __init__(self, stream: TextIO | None = None, *, device_id: str = "", human: bool = False) -> None:
-        self._stream = stream or sys.stdout
+    It writes to the descriptor itself: a buffered stream would hold up the end of the program until it is flushed.
+    """
+
+    def __init__(self, descriptor: int = 1, *, device_id: str = "", human: bool = False) -> None:
+        self._descriptor = descriptor
         self._human = human
         self.device_id = device_id
         self._budget = Budget()
@@ -73,15 +79,19 @@ class LogWriter:
 
     def _write(self) -> None:
         while (line := self._lines.get()) is not None:
-            try:
-                self._stream.write(line + "\n")
-                self._stream.flush()
-            except (OSError, ValueError):  # the reader went away; the show goes on
-                return
+            left = f"{line}\n".encode(errors="replace")
+            while left:
+                try:
+                    left = left[os.write(self._descriptor, left) :]
+                except BlockingIOError:  # somebody shares the terminal and made it so
+                    select.select([], [self._descriptor], [])
+                except OSError:  # the reader went away; the show goes on
+                    return
 
     def close(self) -> None:
         """Write what waits, for a second at most."""
-        self._lines.put(None)
+        with contextlib.suppress(queue.Full):
+            self._lines.put_nowait(None)
         self._thread.join(1.0)
 
 
@@ -91,7 +101,7 @@ _part = ""
 
 def route_events(part: str, sink: Callable[[Event], object]) -> None:
     """Send this process's events to `sink`, named as coming from `part`. Called once at start."""
-    global _sink, _part  # noqa: PLW0603 - a process has one log
+    global _sink, _part
     _sink, _part = sink, part
 
 

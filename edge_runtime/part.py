@@ -22,12 +22,10 @@ from edge_runtime.clock import Stopper, now_s, pause_s
 from edge_runtime.config import DeviceConfig
 from edge_runtime.errors import ChannelError, EdgeError
 from edge_runtime.memory import die_with_parent, map_region
-from edge_runtime.pulse import Pulse
+from edge_runtime.pulse import BEAT_S, Pulse
 from edge_runtime.signals import SignalBoard, Value
 from edge_runtime.slots import SlotReader, SlotWriter
 
-BEAT_S = 1.0
-"""A part that promised nothing else beats at least this often."""
 _PLAN_TIMEOUT_S = 10.0
 
 ROOMS = {

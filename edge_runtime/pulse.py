@@ -4,6 +4,9 @@ import mmap
 
 from edge_runtime.memory import Bell
 
+BEAT_S = 1.0
+"""A part that promised nothing else beats at least this often."""
+
 
 class Pulse:
     """Shared words: the bell, and for each part its beat and its count. The supervisor reads, each part writes its own.

@@ -5,7 +5,7 @@ watchdog. It loads no native library beyond the config parser's, opens no networ
 """
 
 import contextlib
-import os
+import math
 import selectors
 import signal
 import subprocess
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_runtime import logs
-from edge_runtime.channel import Message
+from edge_runtime.channel import Channel, Message
 from edge_runtime.children import KILL_GRACE_S, START_PROMISE_S, Child
 from edge_runtime.clock import now_s
 from edge_runtime.config import DeviceConfig
@@ -23,13 +23,18 @@ from edge_runtime.control_socket import ControlSocket
 from edge_runtime.errors import ChannelError
 from edge_runtime.memory import private_mb
 from edge_runtime.notify import Notifier
+from edge_runtime.pulse import BEAT_S
 from edge_runtime.regions import Regions, written_by
 from edge_runtime.report import compose
+from edge_runtime.router import Router
 
 STOP_GRACE_S = 3.0
 STATUS_EVERY_S = 2.0
 MEMORY_EVERY_S = 10.0
 PREVIEW_EVERY_S = 2.0
+STALL_S = 0.5
+"""When the supervisor itself was away for longer, the whole machine was: nobody is judged by that."""
+TOLD_TO_HUB = {"rung_changed", "scene_changed", "camera_lost", "camera_back"}
 _LOOP_S = 0.1
 """How often beats are looked at: what a hang is noticed late by, at most."""
 
@@ -56,13 +61,15 @@ class Supervisor:
         self._regions = Regions(config, names)
         self._selector = selectors.DefaultSelector()
         self._control = ControlSocket(options.runtime_folder / "control", self._selector)
+        self._router = Router(config, self.children, self._control, self.statistics)
         self._notifier = Notifier()
         self._dying: list[subprocess.Popen[bytes]] = []
         self._memory_mb: dict[str, float] = {}
-        self._frames_seen, self._frames_seen_s = 0, -1.0
+        self._frames_seen, self._frames_seen_s = 0, -math.inf
         self._first_picture_s: float | None = None
         self._presenting = False
-        self._due: dict[str, float] = {}
+        self._due = {"memory": self._started_s + STATUS_EVERY_S}  # when they are as large as they will be
+        self._looked_s, self._patient_until_s = self._started_s, 0.0
         self._stopping = False
         self.exit_code = 0
 
@@ -77,6 +84,7 @@ class Supervisor:
                 self._serve(_LOOP_S)
                 self._look(now_s())
             self._notifier.send("STOPPING=1")
+            self._weigh()
             parts = self.statistics()["parts"]
             self._stop_parts()
             return {**self.statistics(), "parts": parts}  # their last figures, with the states they had at work
@@ -90,8 +98,7 @@ class Supervisor:
 
     def statistics(self) -> dict[str, Any]:
         """The statistics object of this moment."""
-        extra = {"first_picture_s": self._first_picture_s, "trace": str(self._options.trace) if self._options.trace else None}
-        return compose(self._config, self.children, self._memory_mb, extra)
+        return compose(self._config, self.children, self._memory_mb, first_picture_s=self._first_picture_s)
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
@@ -102,8 +109,7 @@ class Supervisor:
             if name == "listener":
                 self._control.accept()
             elif name.startswith("client:"):
-                for message in self._control.read(name):
-                    self._serve_client(message)
+                self._router.serve_client(name)
             elif name.startswith("end:"):
                 self._reap(self.children[name.removeprefix("end:")])
             else:
@@ -111,17 +117,24 @@ class Supervisor:
 
     def _look(self, at_s: float) -> None:
         """Level-triggered: compare what should run with what runs."""
+        if at_s - self._looked_s > STALL_S:
+            self._patient_until_s = at_s + BEAT_S
+        self._looked_s = at_s
+        pulse = self._regions.pulse
         for child in self.children.values():
             if child.process is None and at_s >= child.start_at_s:
                 self._start(child)
-            elif child.process is not None and at_s > self._regions.pulse.promised_s(child.name):
+            elif child.process is not None and at_s > max(pulse.promised_s(child.name), self._patient_until_s):
                 self._replace_hung(child, at_s)
         self._dying = [process for process in self._dying if process.poll() is None]
         self._watch_show(at_s)
         if self._every("memory", MEMORY_EVERY_S, at_s):
-            self._memory_mb = {name: private_mb(child.pid) for name, child in self.children.items() if child.pid}
+            self._weigh()
         if self._every("status", STATUS_EVERY_S, at_s):
-            self._send("hub", {"type": "status", "status": self.statistics()})
+            self._router.send("hub", {"type": "status", "status": self.statistics()})
+
+    def _weigh(self) -> None:
+        self._memory_mb = {name: private_mb(child.pid) for name, child in self.children.items() if child.pid}
 
     def _every(self, what: str, period_s: float, at_s: float) -> bool:
         if at_s < self._due.get(what, 0.0):
@@ -132,12 +145,12 @@ class Supervisor:
     def _watch_show(self, at_s: float) -> None:
         """Feed systemd while pictures are presented, tell the hub when that changes, end a timed run."""
         frames = self._regions.pulse.count("show")
-        if frames != self._frames_seen:
+        if frames not in {0, self._frames_seen}:  # 0: a show that is starting
             self._frames_seen, self._frames_seen_s = frames, at_s
         presenting = at_s - self._frames_seen_s < 1.0
         if presenting != self._presenting:
             self._presenting = presenting
-            self._send("hub", {"type": "presenting", "on": presenting})
+            self._router.send("hub", {"type": "presenting", "on": presenting})
         if presenting and self._every("watchdog", max(0.25, self._notifier.watchdog_s / 4), at_s):
             self._notifier.send("WATCHDOG=1")
         if self.children["show"].budget.failed:
@@ -150,9 +163,12 @@ class Supervisor:
     # -- parts ---------------------------------------------------------------------------------------------------
 
     def _start(self, child: Child) -> None:
-        at_s = now_s()
-        self._regions.pulse.beat(child.name, at_s + START_PROMISE_S, 0)
-        theirs = child.start()
+        self._regions.pulse.beat(child.name, now_s() + START_PROMISE_S, 0)
+        try:
+            theirs = child.start()
+        except OSError as error:
+            self._end(child, f"cannot be started: {error}")
+            return
         owned = written_by(self._config, child.name)
         for source in owned:
             self._regions.choose_ring(source, child.ring)
@@ -176,7 +192,8 @@ class Supervisor:
     def _replace_hung(self, child: Child, at_s: float) -> None:
         if child.killed_at_s is None:
             child.state = "stale"
-            logs.event("part_hangs", "warning", name=child.name, pid=child.pid, late_s=round(at_s - self._regions.pulse.promised_s(child.name), 2))
+            late_s = round(at_s - self._regions.pulse.promised_s(child.name), 2)
+            logs.event("part_hangs", "warning", name=child.name, pid=child.pid, late_s=late_s)
             child.kill(at_s)
         elif at_s - child.killed_at_s > KILL_GRACE_S:
             logs.event("part_unkillable", "error", name=child.name, pid=child.pid)
@@ -190,12 +207,10 @@ class Supervisor:
     def _end(self, child: Child, reason: str) -> None:
         """Forget a process that ended (or will not) and decide when the next one starts."""
         at_s = now_s()
-        with contextlib.suppress(ChannelError, ValueError):
-            self._read_part(child)  # its last words
-        for registered in (child.channel, child.pidfd):
-            with contextlib.suppress(KeyError, ValueError):
-                if registered is not None:
-                    self._selector.unregister(registered)
+        self._read_part(child)  # its last words
+        if child.channel is not None:
+            self._unwatch(child.channel)
+            self._unwatch(child.pidfd)
         process = child.clear()
         if process is not None and process.poll() is None:
             self._dying.append(process)
@@ -206,46 +221,49 @@ class Supervisor:
         child.start_at_s = at_s + wait_s
         child.state = "failed" if child.budget.failed else "backoff"
         level: logs.Level = "error" if child.budget.failed else "warning"
-        self._transition("part_ended", level, name=child.name, reason=reason, restarts=child.budget.restarts, wait_s=wait_s)
+        restarts = child.budget.restarts
+        self._transition("part_ended", level, name=child.name, reason=reason, restarts=restarts, wait_s=wait_s)
         if wait_s == 0.0:
             self._start(child)
 
     def _stop_parts(self) -> None:
-        """Ask all at once, serve their last words, then insist."""
-        for child in self.children.values():
-            child.signal(signal.SIGTERM)
-            child.signal(signal.SIGCONT)
-        deadline_s = now_s() + STOP_GRACE_S
-        while now_s() < deadline_s and any(child.process for child in self.children.values()):
-            self._serve(0.02)
-        for child in self.children.values():
-            if child.process is not None:
-                logs.event("part_did_not_stop", "error", name=child.name, waited_s=STOP_GRACE_S)
-                self.exit_code = 1
+        """Ask, serve their last words, insist. The hub goes last: it writes down what the others say."""
+        hub = self.children["hub"]
+        for wave in ([child for child in self.children.values() if child is not hub], [hub]):
+            for child in wave:
+                child.signal(signal.SIGTERM)
+                child.signal(signal.SIGCONT)
+            deadline_s = now_s() + STOP_GRACE_S
+            while now_s() < deadline_s and any(child.process for child in wave):
+                self._serve(0.02)
+            for child in wave:
+                if child.process is not None:
+                    logs.event("part_did_not_stop", "error", name=child.name, waited_s=STOP_GRACE_S)
+                    self.exit_code = 1
+                    child.kill(now_s())
 
     # -- messages ------------------------------------------------------------------------------------------------
 
     def _read_part(self, child: Child) -> None:
-        if child.channel is None:
-            return
-        for message in child.channel.drain(limit=64):
-            to = str(message.get("to", ""))
-            if to == "supervisor":
+        try:
+            for message in self._router.collect(child):
                 self._hear(child, message)
-            elif to.startswith("client:"):
-                self._control.reply(to, message)
-            else:
-                self._send(to, {**message, "from": child.name})
-        if child.channel.closed:
-            with contextlib.suppress(KeyError, ValueError):
-                self._selector.unregister(child.channel)
+        except ChannelError as error:
+            logs.event("part_talks_nonsense", "error", name=child.name, reason=str(error))
+            child.kill(now_s())
+        if child.channel is not None and child.channel.closed:
+            self._unwatch(child.channel)
+
+    def _unwatch(self, registered: Channel | int) -> None:
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(registered)
 
     def _hear(self, child: Child, message: Message) -> None:
         match message.get("type"):
             case "log":
                 self._log.write(message["line"])
-                if message["line"].get("event") in {"rung_changed", "scene_changed", "camera_lost", "camera_back"}:
-                    self._send("hub", {"type": "event", "event": message["line"]})
+                if message["line"].get("event") in TOLD_TO_HUB:
+                    self._router.send("hub", {"type": "event", "event": message["line"]})
             case "report":
                 child.stats = message["stats"]
             case "ready":
@@ -259,83 +277,36 @@ class Supervisor:
         at_s = now_s()
         child.state = "up"
         child.budget.up(at_s)
-        if child.name == "show":
-            if self._first_picture_s is None:
-                self._first_picture_s = round(at_s - self._started_s, 3)
-                self._notifier.send("READY=1", "STATUS=presenting")
+        if child.name == "show" and self._first_picture_s is None:
+            self._first_picture_s = round(at_s - self._started_s, 3)
+            self._notifier.send("READY=1", "STATUS=presenting")
         if child.name in {"show", "hub"}:
             self._brief_hub()
         if child.budget.restarts:
             self._transition("part_back", "info", name=child.name, pid=child.pid)
-        self._send("hub", {"type": "started", "part": child.name})
+        self._router.send("hub", {"type": "started", "part": child.name})
 
     def _brief_hub(self) -> None:
         """What the hub must know of the show, when either has just started."""
-        self._send("hub", {"type": "presenting", "on": self._presenting})
+        self._router.send("hub", {"type": "presenting", "on": self._presenting})
         if self._options.trace is not None:
-            self._send("hub", {"type": "trace", "path": str(self._options.trace)})
+            self._router.send("hub", {"type": "trace", "path": str(self._options.trace)})
         display: Any = self.children["show"].stats.get("display", {})
         if display.get("kind") == "headless":
-            self._send("hub", {"type": "preview", "path": str(self._preview), "every_s": PREVIEW_EVERY_S})
-
-    @property
-    def _preview(self) -> Path:
-        return self._options.runtime_folder / "preview.png"
+            path = self._options.runtime_folder / "preview.png"
+            self._router.send("hub", {"type": "preview", "path": str(path), "every_s": PREVIEW_EVERY_S})
 
     def _transition(self, what: str, level: logs.Level, /, **fields: object) -> None:
         logs.event(what, level, **fields)
-        self._send("hub", {"type": "event", "event": {"event": what, "level": level, **fields}})
+        self._router.send("hub", {"type": "event", "event": {"event": what, "level": level, **fields}})
 
     def _restart_part(self, message: Message) -> None:
         child = self.children.get(str(message.get("part")))
         result: dict[str, object] = {"ok": child is not None}
         if child is None:
             result["reason"] = f"no part {message.get('part')!r}; known: {', '.join(self.children)}"
+        elif child.process is None:
+            child.start_at_s = 0.0  # whoever asks has mended it
         else:
             child.kill(now_s())
-        self._send(str(message["from"]), {"type": "reply", "request": message.get("request"), "result": result})
-
-    def _serve_client(self, message: Message) -> None:
-        """Answer what we know, pass on the rest."""
-        kind, request = message.get("type"), message.get("request")
-        if kind == "ps":
-            parts = {n: {"state": c.state, "pid": c.pid, "restarts": c.budget.restarts} for n, c in self.children.items()}
-            self._control.reply(message["from"], {"type": "reply", "request": request, "result": parts})
-        elif kind == "status":
-            self._control.reply(message["from"], {"type": "reply", "request": request, "result": self.statistics()})
-        else:
-            parameter = str(message.get("parameter", ""))
-            to = self._answering(parameter) if kind == "why" else "hub"
-            if kind not in {"why", "command"}:
-                reason = f"no request {kind!r}; known: ps, status, why, command"
-            elif self._send(to, message):
-                return
-            else:
-                reason = f"{to} is restarting; try again in a second"
-            result = {"ok": False, "reason": reason}
-            self._control.reply(message["from"], {"type": "reply", "request": request, "result": result})
-
-    def _answering(self, parameter: str) -> str:
-        """The part that knows a parameter: models.NAME.p is its worker's, anything else the show's."""
-        for model in self._config.models:
-            if parameter.startswith(f"models.{model.name}."):
-                return f"worker:{model.worker}"
-        return "show"
-
-    def _send(self, to: str, message: Message) -> bool:
-        child = self.children.get(to)
-        if child is None or child.channel is None or child.state != "up":
-            return False
-        return child.channel.send(message)
-
-
-def default_folder(kind: str, device_id: str) -> Path:
-    """Where a device keeps its runtime or state files: systemd's folder, else the user's."""
-    given = os.environ.get({"runtime": "RUNTIME_DIRECTORY", "state": "STATE_DIRECTORY"}[kind])
-    if given:
-        return Path(given.split(":")[0])
-    if kind == "state":
-        base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
-    else:
-        base = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/edge-runtime-{os.getuid()}")  # noqa: S108 - made 0700, checked
-    return base / "edge-runtime" / device_id
+        self._router.send(str(message["from"]), {"type": "reply", "request": message.get("request"), "result": result})

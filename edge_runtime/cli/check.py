@@ -2,8 +2,9 @@
 
 import argparse
 import sys
+from pathlib import Path
 
-from edge_runtime.config import Finding, bundle_folders, check, load
+from edge_runtime.config import DeviceConfig, Finding, bundle_folders, check, load
 from edge_runtime.errors import EdgeError
 from edge_runtime.inference.manifest import check_bundles
 
@@ -19,12 +20,22 @@ def run(arguments: argparse.Namespace) -> int:
             wrong = True
             print(f"error: {error}", file=sys.stderr)
             continue
-        findings = [*check(config), *(Finding("error", text) for text in check_bundles(config, folders))]
-        for finding in findings:
-            wrong |= finding.level == "error"
-            print(f"{finding.level}: {path}: {finding.text}", file=sys.stderr)
-        if not any(finding.level == "error" for finding in findings):
+        if tell(examine(config, folders), path):
             print(
                 f"ok: {path}: {len(config.scenes)} scenes, {len(config.models)} models, {len(config.signals)} signals"
             )
+        else:
+            wrong = True
     return 2 if wrong else 0
+
+
+def examine(config: DeviceConfig, folders: list[Path]) -> list[Finding]:
+    """All that can be said about a config and the bundles it names."""
+    return [*check(config), *(Finding("error", text) for text in check_bundles(config, folders))]
+
+
+def tell(findings: list[Finding], path: Path) -> bool:
+    """Print one line a finding; True when none is an error."""
+    for finding in findings:
+        print(f"{finding.level}: {path}: {finding.text}", file=sys.stderr)
+    return all(finding.level != "error" for finding in findings)

@@ -1,11 +1,11 @@
 """Finding the devices that run on this box and asking them."""
 
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edge_runtime.control.local import LocalConnection
 from edge_runtime.errors import EdgeError
-from edge_runtime.supervisor import default_folder
 
 
 def control_path(device: str | None) -> Path:
@@ -28,3 +28,15 @@ def ask(device: str | None, kind: str, **fields: str) -> Any:
     """One question to a device on this box, and its answer."""
     with LocalConnection(control_path(device)) as connection:
         return connection.request(kind, **fields)
+
+
+def default_folder(kind: Literal["runtime", "state"], device_id: str) -> Path:
+    """Where a device keeps its runtime or state files: systemd's folder, else the user's."""
+    given = os.environ.get({"runtime": "RUNTIME_DIRECTORY", "state": "STATE_DIRECTORY"}[kind])
+    if given:
+        return Path(given.split(":")[0])
+    if kind == "state":
+        base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
+    else:
+        base = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/edge-runtime-{os.getuid()}")  # noqa: S108 - made 0700, checked
+    return base / "edge-runtime" / device_id

@@ -4,16 +4,17 @@ import argparse
 import fcntl
 import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edge_runtime.config import DeviceConfig, bundle_folders, check, load
+from edge_runtime.cli.check import examine, tell
+from edge_runtime.cli.local import default_folder
+from edge_runtime.config import DeviceConfig, bundle_folders, load
 from edge_runtime.errors import EdgeError
 from edge_runtime.logs import LogWriter
-from edge_runtime.supervisor import Options, Supervisor, default_folder
+from edge_runtime.supervisor import Options, Supervisor
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -32,32 +33,44 @@ def with_options(config: DeviceConfig, arguments: argparse.Namespace) -> DeviceC
 
 
 def run_device(config: DeviceConfig, arguments: argparse.Namespace) -> int:
-    """Supervise one device; writes the statistics at the end."""
-    for finding in check(config):
-        print(f"{finding.level}: {finding.text}", file=sys.stderr)
-        if finding.level == "error":
-            return 2
+    """Supervise one device; writes the statistics at the end. What `check` refuses is not started."""
+    folders = bundle_folders(folder.resolve() for folder in arguments.models)
+    if not tell(examine(config, folders), arguments.config):
+        return 2
+    for path in (arguments.trace, arguments.stats):
+        if path is not None and str(path) != "-":
+            _begin_file(path)
     options = Options(
         runtime_folder=_private_folder(default_folder("runtime", config.device_id)),
         state_folder=_private_folder(default_folder("state", config.device_id)),
-        model_folders=bundle_folders(folder.resolve() for folder in arguments.models),
+        model_folders=folders,
         seconds=arguments.seconds,
         trace=arguments.trace.resolve() if arguments.trace else None,
     )
     with only_one(options.runtime_folder, config.device_id):
-        log = LogWriter(human=sys.stdout.isatty() and not arguments.json)
+        log = LogWriter(human=os.isatty(1) and not arguments.json)
         try:
             supervisor = Supervisor(config, options, log)
             statistics = supervisor.run()
         finally:
             log.close()
     if arguments.stats:
-        text = json.dumps(statistics, indent=2) + "\n"
+        text = json.dumps(statistics, indent=2)
         if str(arguments.stats) == "-":
-            sys.stdout.write(text)
+            print(text)
         else:
-            arguments.stats.write_text(text, encoding="utf-8")
+            arguments.stats.write_text(text + "\n", encoding="utf-8")
     return supervisor.exit_code
+
+
+def _begin_file(path: Path) -> None:
+    """An empty file: what cannot be written is told now, and not after the run."""
+    try:
+        path.write_bytes(b"")
+    except OSError as error:
+        raise EdgeError(
+            f"{path}: cannot be written: {error.strerror}; name a file in a folder that is there"
+        ) from error
 
 
 def _private_folder(folder: Path) -> Path:

@@ -185,10 +185,18 @@ class Orders:
 
     def started(self, part: str) -> None:
         """Tell a part that started anew what it is to hold."""
+        if part == "show":  # its plan came from the file, which is a second behind
+            state = self._state.state
+            self._remind("scene", scene=state.get("scene", self._part.config.first_scene), fade_s=0.0)
+            self._remind("blackout", on=state["blackout"])
+            self._remind("brightness", percent=state.get("brightness", self._part.config.display.brightness))
         for parameter, hold in self._holds.current(now_s()).items():
             model = parameter.split(".")[1] if parameter.startswith("models.") else ""
             if self._workers.get(model, "show") == part:
                 self._send_hold(parameter, hold.value, hold.until_s if hold != Hold(hold.value) else None)
+
+    def _remind(self, command: str, **args: object) -> None:
+        self._part.send("show", "remind", command=command, args=args)
 
     # -- pictures ------------------------------------------------------------------------------------------------
 

@@ -73,11 +73,12 @@ class TraceRing:
 
 
 class TraceReader:
-    """The reading end: every row written since it was made, in order."""
+    """The reading end: every row written since it was made, in order; `from_oldest`: and those still there before."""
 
-    def __init__(self, region: mmap.mmap) -> None:
+    def __init__(self, region: mmap.mmap, *, from_oldest: bool = False) -> None:
         self._ring = _Ring(region)
-        self._next = self._ring.count
+        count = self._ring.count
+        self._next = max(0, self._oldest(count)) if from_oldest else count
         self.lost = 0
         """Rows overwritten before they were read."""
 
