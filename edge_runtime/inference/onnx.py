@@ -68,9 +68,6 @@ class OnnxSession:
             event("provider_downgraded", "warning", bundle=bundle.manifest.name, wanted=wanted[0], seen=self.provider)
         self._check_names(path)
         self._outputs = [spec.name for spec in self._manifest.outputs]
-        self._shapes: tuple[tuple[int, ...], ...] = ()
-        self._shrinking = ort.RunOptions()
-        self._shrinking.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
     def _check_names(self, path: Path) -> None:
         for what, specs, nodes in (
@@ -87,15 +84,12 @@ class OnnxSession:
         if self._ort is None:
             raise SessionError(f"{self._manifest.name}: the session is closed")
         check_inputs(self._manifest.name, self._manifest.inputs, inputs)
-        shapes = tuple(array.shape for array in inputs.values())
-        # The arena grows to the largest picture it has seen; one shrinking run after a change of size gives that back.
-        options = None if shapes == self._shapes else self._shrinking
-        self._shapes = shapes
         start_s = now_s()
         try:
-            results = self._ort.run(self._outputs, dict(inputs), options)
+            results = self._ort.run(self._outputs, dict(inputs))
         except _ERRORS as error:
-            raise SessionError(f"{self._manifest.name}: run failed on {shapes}: {_first_line(error)}") from error
+            sizes = {name: list(array.shape) for name, array in inputs.items()}
+            raise SessionError(f"{self._manifest.name}: run failed on {sizes}: {_first_line(error)}") from error
         self.run_s = now_s() - start_s
         return dict(zip(self._outputs, results, strict=True))
 
@@ -114,7 +108,9 @@ def _options(threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL_ONLY
-    options.enable_mem_pattern = False  # patterns are kept per input shape, and sizes follow the ladder
+    # Memory patterns are kept per input shape, and sizes follow the ladder. Source: the 26-style network through three
+    # sizes, again and again: 125 MB and steady; 219 with patterns, 272 without the arena, growing where it is shrunk.
+    options.enable_mem_pattern = False
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores to the show
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     return options

@@ -1,4 +1,5 @@
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,9 +8,12 @@ import pytest
 
 from edge_runtime import logs
 from edge_runtime.clock import cpu_s
+from edge_runtime.config import bundle_folders
 from edge_runtime.errors import SessionError
+from edge_runtime.inference.manifest import open_bundle
 from edge_runtime.inference.null import NullSession
 from edge_runtime.inference.onnx import CPU, CUDA, OnnxSession
+from edge_runtime.memory import private_mb
 from tests.fixtures.bundles import opened, write_copying, write_null
 
 
@@ -79,6 +83,19 @@ def test_a_closed_session_refuses_and_does_not_crash(tmp_path: Path) -> None:
     session.close()
     with pytest.raises(SessionError, match="closed"):
         session.run({"image": np.zeros((8, 8, 3), np.uint8)})
+
+
+def test_changing_the_size_again_and_again_costs_no_memory() -> None:
+    bundle = open_bundle("stylize", bundle_folders())
+    weights = np.eye(26, dtype=np.float32)[0]
+    sizes = [(480, 272), (320, 180), (256, 144)]
+    after_mb = []
+    with OnnxSession(bundle) as session:
+        for _ in range(6):
+            for width, height in sizes:
+                session.run({"image": np.zeros((1, 3, height, width), np.float32), "style_weights": weights})
+            after_mb.append(private_mb(os.getpid()))
+    assert after_mb[-1] - after_mb[1] < 15.0, after_mb
 
 
 def test_a_null_session_uses_up_the_processor_time_it_names(tmp_path: Path) -> None:
