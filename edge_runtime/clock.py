@@ -31,11 +31,6 @@ def cpu_s() -> float:
     return time.thread_time()
 
 
-def thread_s() -> float:
-    """CPU seconds that this thread has used: what a frame cost us, whatever else the machine did meanwhile."""
-    return time.thread_time()
-
-
 def pause_s(seconds: float) -> None:
     """Sleep, outside the show. The show sleeps in `FrameClock.wait` alone."""
     time.sleep(seconds)

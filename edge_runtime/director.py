@@ -152,5 +152,5 @@ class Director:
             side[...] = 255
         if self._plate is None or self._plate_for != (height, width):
             wording = Wording(self._part.config.device_id, height // 7, round(width * 0.9), weight=700, shade=0.85)
-            self._plate, self._plate_for = Face().sprite(wording), (height, width)
+            self._plate, self._plate_for = Face().set_now(wording), (height, width)
         self._plate.lay(canvas, (width - self._plate.width_px) // 2, (height - self._plate.height_px) // 2)

@@ -100,16 +100,6 @@ class Face:
             lines.append(line)
         return lines
 
-    def sprite(self, wording: Wording) -> Sprite:
-        """The sprite of `wording`, made at once: some milliseconds. For what changes once in a blue moon."""
-        setting = self.set(wording)
-        while True:
-            try:
-                next(setting)
-            except StopIteration as finished:
-                sprite: Sprite = finished.value
-                return sprite
-
     def set_now(self, wording: Wording) -> Sprite:
         """Make the sprite at once, where there is no frame to be late for."""
         setting = self.set(wording)

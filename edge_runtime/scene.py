@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edge_runtime.binding import Parameters
 from edge_runtime.clock import Timeline
-from edge_runtime.config import DeviceConfig, LayerConfig, SceneConfig
+from edge_runtime.config import DeviceConfig, FillConfig, LayerConfig, PictureConfig, SceneConfig
 from edge_runtime.config.scenes import AnyLayerConfig
 from edge_runtime.errors import Refused
 from edge_runtime.signals import Snapshot
@@ -43,6 +43,8 @@ class Entry:
     name: str
     layer: Layer
     parameters: Parameters
+    covers: bool
+    """At full opacity it leaves no pixel of what is beneath."""
 
 
 class Scene:
@@ -53,11 +55,18 @@ class Scene:
         self.entries = entries
 
     def render(self, canvas: Canvas, timeline: Timeline, signals: Snapshot, hidden: frozenset[str]) -> None:
-        """Draw every layer that this rung does not hide."""
+        """Draw every layer that this rung does not hide; black where no layer covers the canvas."""
+        covered = False
         for entry in self.entries:
             values = entry.parameters.update(signals, timeline.step_s)
-            if f"{self.name}/{entry.name}" not in hidden:
-                entry.layer.render(canvas, timeline, values)
+            if f"{self.name}/{entry.name}" in hidden:
+                continue
+            if not covered and not (entry.covers and float(values["opacity"]) >= 1.0):
+                canvas.fill(0)  # it holds pixels of some earlier frame
+            covered = True
+            entry.layer.render(canvas, timeline, values)
+        if not covered:
+            canvas.fill(0)
 
 
 def build_scene(scene: SceneConfig, config: DeviceConfig, open_layer: OpenLayer) -> Iterator[Scene | None]:
@@ -66,9 +75,19 @@ def build_scene(scene: SceneConfig, config: DeviceConfig, open_layer: OpenLayer)
     for layer in scene.layers:
         seed = [config.seed, zlib.crc32(f"{scene.name}/{layer.name}".encode())]
         opened = open_layer(layer, np.random.default_rng(seed))
-        entries.append(Entry(layer.name, opened, _parameters(layer, config)))
+        entries.append(Entry(layer.name, opened, _parameters(layer, config), covers=_covers(layer)))
         yield None
     yield Scene(scene.name, entries)
+
+
+def _covers(layer: AnyLayerConfig) -> bool:
+    match layer:
+        case PictureConfig():
+            return layer.box == (0.0, 0.0, 1.0, 1.0)
+        case FillConfig():
+            return layer.style != "vignette"
+        case _:
+            return False
 
 
 def _parameters(layer: LayerConfig, config: DeviceConfig) -> Parameters:
@@ -88,7 +107,7 @@ class Stage:
         self.current = self._scenes[start]
         self._leaving: Scene | None = None  # plays on while it fades out
         self._left: Canvas | None = None  # what is faded from
-        self._mixed: Canvas | None = None  # the last picture of a fade: what the next one starts from if it is cut short
+        self._mixed: Canvas | None = None  # the last picture of a fade: where the next one starts if it is cut short
         self._fade_s = self._faded_s = 0.0
 
     def _build(self, names: list[str]) -> Iterator[None]:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from edge_runtime import logs
-from edge_runtime.clock import FrameClock, SystemClock, Tick, Timekeeper, Timeline, now_s, thread_s
+from edge_runtime.clock import FrameClock, SystemClock, Tick, Timekeeper, Timeline, cpu_s, now_s
 from edge_runtime.config.scenes import AnyLayerConfig
 from edge_runtime.director import Director
 from edge_runtime.display.display import Display, open_display
@@ -101,7 +101,7 @@ class Show:
         part.board.put("governor.rung", 0.0, now_s())
         while not part.stop.requested:
             tick = self._frames.wait()
-            woken_s, cpu_s = now_s(), thread_s()
+            woken_s, begun_cpu_s = now_s(), cpu_s()
             self._director.obey(part.drain(), woken_s)
             self._draw(self._time.advance(tick))
             rendered_s = now_s()
@@ -114,7 +114,7 @@ class Show:
                     woken_s=woken_s,
                     rendered_s=rendered_s,
                     presented_s=presented_s,
-                    cpu_s=thread_s() - cpu_s,
+                    cpu_s=cpu_s() - begun_cpu_s,
                     captured_s=self._newly_shown(),
                     commanded_s=self._director.take_obeyed(),
                 )
@@ -153,6 +153,7 @@ class Show:
                 captured_s.append(frame.captured_s)
         if captured_s and self._first_model_frame_s is None:
             self._first_model_frame_s = round(now_s() - self._part.started_s, 3)
+            logs.event("first_model_frame", after_s=self._first_model_frame_s)
         return captured_s
 
     def _step(self, change: Change) -> None:

@@ -63,7 +63,7 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for name in includes:
         _merge(merged, _read(path.parent / name, (*seen, path)))
-    for section in _MERGED_LISTS:  # paths in an included file are relative to it; only the replay and fonts have any
+    for section in _MERGED_LISTS:
         if section in tree and not isinstance(tree[section], list):
             raise ConfigError(f"{path}: {section} = {tree[section]!r}: expected [[{section}]] tables")
     _merge(merged, _absolute(tree, path.parent))
@@ -89,6 +89,10 @@ def _absolute(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
         source = camera.get("source") if isinstance(camera, dict) else None
         if isinstance(source, str) and source.startswith("file:"):
             camera["source"] = f"file:{folder / source.removeprefix('file:')}"
+    layers = [layer for scene in tree.get("scenes", []) if isinstance(scene, dict) for layer in scene.get("layers", [])]
+    for layer in layers:
+        if isinstance(layer, dict) and isinstance(layer.get("font"), str):
+            layer["font"] = str(folder / layer["font"])
     return tree
 
 
