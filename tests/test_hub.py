@@ -250,7 +250,8 @@ def test_the_broker_may_stop_and_come_back(hub: RunningPart, venue: Venue, mosqu
     wait_until_connected(hub, times=2)
     assert now_s() - stopped_s < 16.0  # the waits up to here sum to less
     with Venue(mosquitto.port) as newcomer:  # the broker forgot all retained topics
-        eventually(lambda: newcomer.last(f"edge/{DEVICE}/availability"), 5.0, "availability is published again")
+        told = {f"edge/{DEVICE}/availability", f"edge/{DEVICE}/state/scene", f"edge/{DEVICE}/state/brightness"}
+        eventually(lambda: told <= {heard.topic for heard in newcomer.heard}, 5.0, "all is published again")
         assert newcomer.last(f"edge/{DEVICE}/availability")["state"] == "online"
         assert newcomer.last(f"edge/{DEVICE}/state/scene") == {"scene": "mirror"}
         newcomer.publish("venue/weather", {"rain_mm_h": 9})
@@ -350,9 +351,6 @@ def test_a_screenshot_is_a_file_on_the_box(hub: RunningPart, venue: Venue, tmp_p
     assert picture.shape == (36, 64, 3)
     assert picture[0, 0].tolist() == [10, 20, 30]
     assert path.stat().st_mode & 0o777 == 0o600
-    others.silent = True
-    ack = venue.ack(venue.command("screenshot", {}))
-    assert (ack["ok"], ack["reason"]) == (False, "the show did not answer")
 
 
 def test_local_commands_are_judged_alike_and_need_no_broker(tmp_path: Path) -> None:

@@ -164,7 +164,6 @@ class MqttLink:
         self._client.on_connect = self._on_connect
         self._client.on_connect_fail = self._on_connect_fail
         self._client.on_disconnect = self._on_disconnect
-        self._client.on_publish = _acknowledge_at_once
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
         host, port = address(config)
@@ -309,6 +308,7 @@ def open_client(config: MqttConfig, client_id: str) -> Client:
     client.max_inflight_messages_set(IN_FLIGHT_MESSAGES)
     client.connect_timeout = CONNECT_TIMEOUT_S
     client.on_socket_open = _send_at_once
+    client.on_publish = _acknowledge_at_once
     user, password = read_secrets(config)
     if user is not None or password is not None:
         client.username_pw_set(user, password)

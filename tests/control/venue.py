@@ -3,7 +3,6 @@
 import itertools
 import json
 import random
-import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,14 +10,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_runtime.channel import Message
 from edge_runtime.clock import now_s, wall_s
-from edge_runtime.config import DeviceConfig
+from edge_runtime.config import DeviceConfig, MqttConfig
+from edge_runtime.control.mqtt import open_client
 from tests.fixtures.parts import RunningPart
 from tests.fixtures.waiting import eventually
 
@@ -64,26 +63,16 @@ class Heard:
     correlation: bytes | None
 
 
-def _send_at_once(_client: Client, _: Any, opened: object) -> None:
-    assert isinstance(opened, socket.socket)
-    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
 class Venue:
     """A client of the broker that hears everything and says what it is told to."""
 
-    def __init__(self, port: int, *, configure: Any = None) -> None:
+    def __init__(self, port: int) -> None:
         self.heard: list[Heard] = []
         self._ready = threading.Event()
-        self._client = Client(
-            CallbackAPIVersion.VERSION2, client_id=f"venue-{next(_numbers)}", protocol=MQTTProtocolVersion.MQTTv5
-        )
-        if configure:
-            configure(self._client)
+        self._client = open_client(MqttConfig(url=f"mqtt://127.0.0.1:{port}"), f"venue-{next(_numbers)}")
         self._client.on_connect = self._on_connect
         self._client.on_message = self._on_message
         self._client.on_subscribe = lambda *_: self._ready.set()
-        self._client.on_socket_open = _send_at_once
         self._client.reconnect_delay_set(1, 1)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
