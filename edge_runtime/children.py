@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from typing import Literal
+from typing import Any, Literal
 
 from edge_runtime.channel import Channel
 from edge_runtime.watchdog import RestartBudget
@@ -26,7 +26,7 @@ class Child:
         self.name = name
         self.state: State = "stopped"
         self.budget = RestartBudget()
-        self.stats: dict[str, object] = {}
+        self.stats: dict[str, Any] = {}
         self.channel: Channel | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self.pidfd = -1

@@ -25,7 +25,7 @@ EVENTS_PER_MINUTE = 6
 
 
 class Budget:
-    """Lets a few of each event through a minute. Pure."""
+    """Lets a few of each event of each part through a minute. Pure."""
 
     def __init__(self, per_minute: int = EVENTS_PER_MINUTE) -> None:
         self._per_minute = per_minute
@@ -61,7 +61,8 @@ class LogWriter:
 
     def write(self, event: Event) -> None:
         """Queue one event; never blocks."""
-        held = self._budget.admit(str(event.get("part", "")), str(event.get("event", "")), now_s())
+        about = str(event.get("name", event.get("part", "")))  # the supervisor speaks of parts, and names them
+        held = self._budget.admit(about, str(event.get("event", "")), now_s())
         if held is None:
             return
         line = self._line({**event, "held_back": held} if held else event)

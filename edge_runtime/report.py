@@ -13,8 +13,7 @@ def compose(
     config: DeviceConfig,
     children: Mapping[str, Child],
     memory_mb: Mapping[str, float],
-    *,
-    first_picture_s: float | None,
+    start: Mapping[str, float | None],
 ) -> dict[str, Any]:
     """Put together what the parts reported last. A part that is down keeps its last word."""
     show = children["show"].stats
@@ -40,7 +39,7 @@ def compose(
         "governor": show.get("governor", {}),
         "signals": children["hub"].stats.get("signals", {}),
         "mqtt": children["hub"].stats.get("mqtt", {}),
-        "start": {"first_picture_s": first_picture_s, "first_model_frame_s": show.get("first_model_frame_s")},
+        "start": dict(start),
         "memory_mb": {
             "show": round(memory_mb.get("show", 0.0), 1),
             "parts": {name: round(mb, 1) for name, mb in memory_mb.items() if name != "show"},

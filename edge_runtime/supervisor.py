@@ -67,6 +67,7 @@ class Supervisor:
         self._memory_mb: dict[str, float] = {}
         self._frames_seen, self._frames_seen_s = 0, -math.inf
         self._first_picture_s: float | None = None
+        self._first_model_frame_s: float | None = None
         self._presenting = False
         self._due = {"memory": self._started_s + STATUS_EVERY_S}  # when they are as large as they will be
         self._looked_s, self._patient_until_s = self._started_s, 0.0
@@ -98,7 +99,8 @@ class Supervisor:
 
     def statistics(self) -> dict[str, Any]:
         """The statistics object of this moment."""
-        return compose(self._config, self.children, self._memory_mb, first_picture_s=self._first_picture_s)
+        start = {"first_picture_s": self._first_picture_s, "first_model_frame_s": self._first_model_frame_s}
+        return compose(self._config, self.children, self._memory_mb, start)
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
@@ -266,6 +268,7 @@ class Supervisor:
                     self._router.send("hub", {"type": "event", "event": message["line"]})
             case "report":
                 child.stats = message["stats"]
+                self._first_model_frame_s = self._first_model_frame_s or child.stats.get("first_model_frame_s")
             case "ready":
                 self._part_ready(child)
             case "restart-part":
