@@ -55,7 +55,8 @@ class Announcements:
 
     def event(self, event: Mapping[str, Any], now_s: float, now_unix_s: float) -> None:
         """Publish a transition; a few a minute of each kind, the rest is counted in the next one."""
-        held = self._budget.admit(str(event.get("part", "")), str(event.get("event", "")), now_s)
+        about = str(event.get("name", event.get("part", "")))
+        held = self._budget.admit(about, str(event.get("event", "")), now_s)
         if held is None:
             return
         counted = {"held_back": held} if held else {}
