@@ -114,10 +114,14 @@ def _add_diagnosis_commands(commands: "argparse._SubParsersAction[argparse.Argum
         help="measure the budgets on this machine, beside a naive loop",
         description="Measure what DESIGN calls budgets: pacing, recovery, latency, throughput, start, memory.",
     )
-    bench.add_argument("config", type=Path, nargs="?", help="default: device_configs/bench.toml")
-    bench.add_argument("rows", nargs="*", metavar="row", help="only these rows; default: all but soak")
-    bench.add_argument("--minutes", type=float, default=1.0, help="length of each pacing run (1)")
-    bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
+    rows = "pacing screen faults camera command throughput start soak; default: all but soak"
+    bench.add_argument("rows", nargs="*", metavar="ROW", help=rows)
+    bench.add_argument("--config", type=Path, help="default: device_configs/bench.toml")
+    minutes = "length of pacing and screen (1 for each side), camera (0.5), soak (60)"
+    bench.add_argument("--minutes", type=float, help=minutes)
+    rounds = "faults of each kind, starts, blocks of throughput, tens of commands (3)"
+    bench.add_argument("--rounds", type=int, default=3, help=rounds)
+    bench.add_argument("--json", type=Path, metavar="FILE", help="write every figure as JSON too")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
