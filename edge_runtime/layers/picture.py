@@ -35,20 +35,30 @@ class _Watch:
     def __init__(self, source: PictureSource, stale_after_s: float | None) -> None:
         self.reader = source.reader
         self._promised_s = self._interval_s = source.interval_s
+        self._seen_s: float | None = None
         self._stale_after_s = stale_after_s
-        self._published_s: float | None = None
+        self._last: tuple[int, int, float] | None = None
+        """Ring, sequence and publishing time of the frame looked at last."""
 
     def fresh(self, now_s: float) -> SlotFrame | None:
         """The newest frame, unless it is stale."""
         frame = self.reader.latest()
         if frame is None:
             return None
-        if self._published_s is not None and frame.published_s > self._published_s:
-            seen_s = min(frame.published_s - self._published_s, _LONGEST_INTERVAL_S)
-            self._interval_s = max(seen_s, self._promised_s)
-        self._published_s = frame.published_s
+        self._learn(frame)
         stale_after_s = self._stale_after_s or max(0.25, 3.0 * self._interval_s)
         return frame if now_s - frame.published_s < stale_after_s else None
+
+    def _learn(self, frame: SlotFrame) -> None:
+        """Take the interval of the last frames, but not of one gap: the source that caused it may be gone again."""
+        ring, sequence, published_s = self._last or (-1, 0, 0.0)
+        self._last = (frame.ring, frame.sequence, frame.published_s)
+        if frame.ring != ring:  # another process writes: how long that took says nothing of its frames
+            self._interval_s, self._seen_s = self._promised_s, None
+        elif frame.sequence > sequence:  # perhaps many: a fallback is not looked at for hours
+            seen_s = min((frame.published_s - published_s) / (frame.sequence - sequence), _LONGEST_INTERVAL_S)
+            self._interval_s = max(min(self._seen_s or seen_s, seen_s), self._promised_s)
+            self._seen_s = seen_s
 
 
 class PictureLayer:

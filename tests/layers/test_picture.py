@@ -71,6 +71,20 @@ def test_a_model_slower_than_promised_is_shown_all_the_same() -> None:
     assert all(names[20:])
 
 
+def test_one_gap_and_a_fallback_that_nobody_looked_at_teach_no_patience() -> None:
+    stylized, camera = Slot(), Slot()
+    show, layer = open_picture(mirror(fallback=CAMERA), picture_stylized=stylized, camera_main=camera)
+    canvas = blank(64, 36)
+    for frame in range(240):
+        if frame % 2 == 0 and not 100 < frame < 220:  # a gap of two seconds, ten frames, and the end of both
+            stylized.write(200, show.clock.now_s())
+        if frame % 2 == 0 and not 120 < frame < 180:
+            camera.write(60, show.clock.now_s())
+        show.draw(canvas)
+    show.play(canvas, 18)
+    assert layer.shown is None
+
+
 def test_a_cross_fade_rises_steadily_from_one_picture_to_the_other() -> None:
     stylized, camera = Slot(), Slot()
     show, _ = open_picture(mirror(fallback=CAMERA, fade_s=0.4), picture_stylized=stylized, camera_main=camera)
