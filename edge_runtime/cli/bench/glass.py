@@ -86,7 +86,7 @@ def _start(program: str, folder: Path, size_px: tuple[int, int]) -> tuple[subpro
         finally:
             os.close(write_end)
         ready, _, _ = select.select([answer], [], [], START_S)
-        number = answer.read(16).strip().decode() if ready else ""
+        number = answer.readline().strip().decode() if ready else ""  # in two writes: it dies if we hang up between
     if not number:
         process.kill()
         process.wait()
