@@ -193,3 +193,9 @@ class BusyMeter:
         """Share of processor time that was used. Source: proc(5), the line cpu: idle and iowait are the rest."""
         busy, total = self._read()
         return round(100.0 * (busy - self._busy) / max(1, total - self._total), 1)
+
+
+def process_cpu_s(pid: int) -> float:
+    """Processor time that a process has used, all its threads. Source: proc(5), utime and stime of stat."""
+    words = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(") ")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
