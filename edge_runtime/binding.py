@@ -115,7 +115,7 @@ class TextBinding:
         self.stale = True
         self.value = fallback
 
-    def update(self, snapshot: Snapshot, step_s: float) -> str:  # noqa: ARG002 - the shape of Binding.update
+    def update(self, snapshot: Snapshot, step_s: float) -> str:
         """The words for this frame."""
         value = snapshot.value(self.config.signal)
         self.stale = value is None or snapshot.age_s(self.config.signal) > self._stale_after_s
@@ -208,8 +208,12 @@ class Parameters:
         answer: dict[str, object] = {"value": self._values[name]}
         binding = self._bindings.get(name)
         if name in self._holds:
-            until_s = self._holds[name][1]
-            answer |= {"by": "held", "left_s": None if math.isinf(until_s) else round(until_s - snapshot.now_s, 1)}
+            value, until_s = self._holds[name]  # a layer that is not drawn has not taken it up yet
+            answer |= {
+                "value": value,
+                "by": "held",
+                "left_s": None if math.isinf(until_s) else round(until_s - snapshot.now_s, 1),
+            }
         elif binding is None:
             answer["by"] = "fixed"
         else:

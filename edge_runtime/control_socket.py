@@ -34,17 +34,18 @@ class ControlSocket:
         selector.register(self._listener, selectors.EVENT_READ, "listener")
 
     def accept(self) -> None:
-        """Take one client; one too many takes the place of the oldest, which may have forgotten us."""
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:
-            return
-        if len(self._clients) >= MAX_CLIENTS:
-            self._forget(next(iter(self._clients)))
-        name = f"client:{self._next}"
-        self._next += 1
-        self._clients[name] = Channel(connection)
-        self._selector.register(connection, selectors.EVENT_READ, name)
+        """Take who waits; one too many takes the place of the oldest, which may have forgotten us."""
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            if len(self._clients) >= MAX_CLIENTS:
+                self._forget(next(iter(self._clients)))
+            name = f"client:{self._next}"
+            self._next += 1
+            self._clients[name] = Channel(connection)
+            self._selector.register(connection, selectors.EVENT_READ, name)
 
     def read(self, name: str) -> list[Message]:
         """What a client asks, stamped with its name; forgets it when it hung up or talks nonsense."""

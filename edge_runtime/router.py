@@ -57,21 +57,30 @@ class Router:
     def serve_client(self, name: str) -> None:
         """Answer what a local client asks and we know, pass on the rest."""
         for message in self._control.read(name):
+            request = message.get("request")
             result: object
             match message.get("type"):
                 case "ps":
                     result = self._statistics()["parts"]
                 case "status":
                     result = self._statistics()
-                case ("why" | "command") as kind:
-                    to = "hub" if kind == "command" else self._answering(str(message.get("parameter", "")))
-                    if self.send(to, message):
-                        continue
-                    result = {"ok": False, "reason": f"{to} is restarting or busy; try again in a second"}
+                case "why":
+                    parameter = str(message.get("parameter", ""))
+                    result = self._pass_on(self._answering(parameter), "why", name, request, {"parameter": parameter})
+                case "command":
+                    words = {key: str(message.get(key, "")) for key in ("name", "payload")}
+                    result = self._pass_on("hub", "command", name, request, words)
                 case other:
                     reason = f"no request {str(other)[:40]!r}; known: ps, status, why, command"
                     result = {"ok": False, "reason": reason}
-            self._control.reply(name, message.get("request"), result)
+            if result is not None:
+                self._control.reply(name, request, result)
+
+    def _pass_on(self, to: str, kind: str, client: str, request: object, words: Mapping[str, str]) -> object:
+        """Have a part answer; None when it will. It is handed texts and nothing else: a stranger wrote them."""
+        if self.send(to, {"type": kind, "from": client, "request": request, **words}):
+            return None
+        return {"ok": False, "reason": f"{to} is restarting or busy; try again in a second"}
 
     def _answering(self, parameter: str) -> str:
         """The part that knows a parameter: models.NAME.p is its worker's, anything else the show's."""
