@@ -33,6 +33,11 @@ COLLECT_EVERY_FRAMES = 120
 DEFAULT_RATE_HZ = 60.0
 WARM_UP_S = 2.0
 """Frames of the first seconds are not counted: imports of other parts and first touches of memory disturb them."""
+LONGEST_LEAD_S = 0.005
+"""Presents wait for the longest drawing of late, but not for an outlier."""
+LEAD_FORGETS = 0.999
+LEAD_SPIN_S = 3e-4
+"""Source: 2 busy virtual cores, p99.9 of deviation 0.3 ms with a spin of 0.3 or 1.5 ms; without any lead 1.9 ms."""
 SLACK_S = 0.004
 """Time to the next deadline that must be left for building a layer or collecting garbage."""
 
@@ -88,6 +93,8 @@ class Show:
         self._report_due_s = 0.0
         self._begun_s = now_s()
         self._building = True
+        self._lead_s = 0.0
+        self._lead_clock = SystemClock(spin_s=LEAD_SPIN_S)
 
     def _open_layer(self, config: AnyLayerConfig, rng: np.random.Generator) -> Layer:
         layer = open_layer(config, sources=self._readers, rng=rng)
@@ -105,6 +112,7 @@ class Show:
             self._director.obey(part.drain(), woken_s)
             self._draw(self._time.advance(tick))
             rendered_s = now_s()
+            self._wait_evenly(tick, rendered_s - woken_s)
             display.present()
             presented_s = now_s()
             part.beat(within_s=BEAT_WITHIN_S, did=1)
@@ -121,6 +129,15 @@ class Show:
             )
             self._use_slack(tick)
         self._report()
+
+    def _wait_evenly(self, tick: Tick, cost_s: float) -> None:
+        """Present every frame as long after its deadline as one that takes long to draw, where no screen does so.
+
+        A frame with a new picture takes a millisecond more than one without; the eye sees the interval.
+        """
+        self._lead_s = min(LONGEST_LEAD_S, max(cost_s, self._lead_s * LEAD_FORGETS))
+        if isinstance(self._frames, FrameClock):
+            self._lead_clock.sleep_until(tick.now_s + self._lead_s)
 
     def _draw(self, timeline: Timeline) -> None:
         signals = self._part.board.snapshot(timeline.now_s)
