@@ -29,7 +29,6 @@ from edge_runtime.trust.label import Label
 
 BEAT_WITHIN_S = 1.0
 REPORT_EVERY_S = 1.0
-COLLECT_EVERY_FRAMES = 120
 DEFAULT_RATE_HZ = 60.0
 WARM_UP_S = 2.0
 """Frames of the first seconds are not counted: imports of other parts and first touches of memory disturb them."""
@@ -127,7 +126,7 @@ class Show:
                     commanded_s=self._director.take_obeyed(),
                 )
             )
-            self._use_slack(tick)
+            self._use_slack()
         self._report()
 
     def _wait_evenly(self, tick: Tick, cost_s: float) -> None:
@@ -188,8 +187,8 @@ class Show:
             p95_ms=round(change.p95_s * 1e3, 2),
         )
 
-    def _use_slack(self, tick: Tick) -> None:
-        """Between two frames: build what is not built, collect young garbage, report. Never when time is short."""
+    def _use_slack(self) -> None:
+        """Between two frames: build what is not built, report, collect garbage. Never when time is short."""
         if "quit" in self._display.pump():
             self._part.send("supervisor", "quit")
         now = now_s()
@@ -202,8 +201,7 @@ class Show:
         elif now >= self._report_due_s:
             self._report_due_s = now + REPORT_EVERY_S
             self._report()
-        elif tick.index % COLLECT_EVERY_FRAMES == 0:
-            gc.collect(0)
+            gc.collect()  # microseconds: what was there at start is frozen
 
     def _first_picture(self) -> None:
         self._report()
