@@ -147,12 +147,14 @@ class Stage:
             return
         self._faded_s += timeline.step_s
         share = min(1.0, self._faded_s / self._fade_s)
-        if self._left is None or self._left.shape != canvas.shape:
-            self._left = np.zeros_like(canvas)
+        left = np.zeros_like(canvas) if self._left is None else self._left
+        if left.shape != canvas.shape:  # a rung was taken meanwhile
+            left = np.asarray(cv2.resize(left, (canvas.shape[1], canvas.shape[0])), np.uint8)
         if self._leaving is not None:
-            self._leaving.render(self._left, timeline, signals, hidden)
+            self._leaving.render(left, timeline, signals, hidden)
         weight = 1.0 - share * share * (3.0 - 2.0 * share)
-        cv2.addWeighted(self._left, weight, canvas, 1.0 - weight, 0.0, dst=canvas)
+        cv2.addWeighted(left, weight, canvas, 1.0 - weight, 0.0, dst=canvas)
+        self._left = left
         self._mixed = canvas.copy()
         if share >= 1.0:
             self._fade_s, self._left, self._mixed, self._leaving = 0.0, None, None, None
