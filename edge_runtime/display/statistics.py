@@ -15,39 +15,41 @@ import numpy as np
 from edge_runtime.clock import Tick
 
 BIN_MS = 0.01
-RANGE_MS = 250.0
-_BINS = round(RANGE_MS / BIN_MS) + 1  # the last one holds all that is longer
+LATENCY_BIN_MS = 0.1
+"""A model on a slow CPU takes longer than `BINS` of the finer ones."""
+BINS = 25_000
 
 
 class Histogram:
-    """Durations in bins of 0.01 ms up to 250 ms; beyond that only the longest is known."""
+    """Durations in bins of 0.01 ms up to 250 ms, or ten times that; beyond it only the longest is known."""
 
-    def __init__(self) -> None:
-        self._bins = array.array("Q", bytes(8 * _BINS))
+    def __init__(self, *, bin_ms: float = BIN_MS) -> None:
+        self._bin_ms = bin_ms
+        self._bins = array.array("Q", bytes(8 * (BINS + 1)))  # the last one holds all that is longer
         self.count = 0
         self.max_ms = 0.0
 
     def add(self, ms: float) -> None:
         """Count one duration; negative ones count as 0."""
         ms = max(0.0, ms)
-        self._bins[min(round(ms / BIN_MS), _BINS - 1)] += 1
+        self._bins[min(round(ms / self._bin_ms), BINS)] += 1
         self.count += 1
         self.max_ms = max(self.max_ms, ms)
 
     def merge(self, other: "Histogram") -> None:
-        """Take over the counts of `other`, which stays as it is."""
+        """Take over the counts of `other`, which has bins of the same size and stays as it is."""
         mine, theirs = (np.frombuffer(histogram._bins, np.uint64) for histogram in (self, other))  # noqa: SLF001
         mine += theirs
         self.count += other.count
         self.max_ms = max(self.max_ms, other.max_ms)
 
     def percentile(self, percent: float) -> float | None:
-        """The smallest duration that `percent` of all do not exceed, to 0.005 ms; None where there is none."""
+        """The smallest duration that `percent` of all do not exceed, to half a bin; None where there is none."""
         if not self.count:
             return None
         rank = max(1, math.ceil(self.count * percent / 100.0 - 1e-9))
         bin_ = int(np.searchsorted(np.cumsum(np.frombuffer(self._bins, np.uint64)), rank))
-        return self.max_ms if bin_ == _BINS - 1 else min(round(bin_ * BIN_MS, 2), self.max_ms)
+        return self.max_ms if bin_ == BINS else min(round(bin_ * self._bin_ms, 2), self.max_ms)
 
     def as_json(self, *percents: float) -> dict[str, float | None]:
         """Percentiles by name: 99.9 is "p999"."""
@@ -87,7 +89,7 @@ class FrameStatistics:
         self._last: PresentedFrame | None = None
         self.presented = self.late_by_us = self.late_by_world = 0
         self.interval, self.deviation = Histogram(), Histogram()
-        self.camera_to_present, self.command_to_present = Histogram(), Histogram()
+        self.camera_to_present, self.command_to_present = (Histogram(bin_ms=LATENCY_BIN_MS) for _ in range(2))
 
     @property
     def missed(self) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.clock import Tick
-from edge_runtime.display.statistics import FrameStatistics, Histogram, PresentedFrame
+from edge_runtime.display.statistics import LATENCY_BIN_MS, FrameStatistics, Histogram, PresentedFrame
 from edge_runtime.display.trace import TRACE_COLUMNS
 
 PERIOD_S = 0.020
@@ -33,6 +33,13 @@ def test_percentiles_agree_with_sorting_all_values() -> None:
         assert histogram.percentile(percent) == pytest.approx(sorted(values)[rank - 1], abs=0.00501)
     assert histogram.max_ms == max(values)
     assert histogram.count == 20_000
+
+
+def test_latencies_of_a_slow_model_are_told_apart() -> None:
+    histogram = Histogram(bin_ms=LATENCY_BIN_MS)
+    for ms in (300.0, 450.0, 640.0, 2400.0):
+        histogram.add(ms)
+    assert [histogram.percentile(percent) for percent in (25, 50, 75, 100)] == [300.0, 450.0, 640.0, 2400.0]
 
 
 def test_what_is_off_the_scale_is_told_by_the_longest() -> None:
