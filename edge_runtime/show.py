@@ -38,6 +38,8 @@ LEAD_FORGETS = 0.999
 LEAD_SPIN_S = 3e-4
 """A spin of 1.5 ms did no better. Source: 2 virtual cores with other load on them, p99 of abs(interval - period),
 median over runs of 6 to 10 s: 2.0 ms without a lead (5 runs), 0.3 ms with this one (9), of which two stayed above 2."""
+WITHOUT_SLACK_S = 0.5
+"""A show that never has time is heard of all the same, one late frame each time."""
 SLACK_S = 0.004
 """Time to the next deadline that must be left for building a layer or collecting garbage."""
 
@@ -90,7 +92,7 @@ class Show:
         self._realtime = realtime
         self._first_model_frame_s: float | None = None
         self._hidden: frozenset[str] = frozenset()
-        self._report_due_s = 0.0
+        self._report_due_s = self._slack_s = 0.0
         self._begun_s = now_s()
         self._building = True
         self._lead_s = 0.0
@@ -189,20 +191,21 @@ class Show:
         )
 
     def _use_slack(self) -> None:
-        """Between two frames: build what is not built, report, collect garbage. Never when time is short."""
+        """Between two frames: report, collect garbage, build what is not built. Hardly ever when time is short."""
         if "quit" in self._display.pump():
             self._part.send("supervisor", "quit")
         now = now_s()
-        if self._frames.deadline_s - now < SLACK_S:
+        if self._frames.deadline_s - now < SLACK_S and now - self._slack_s < WITHOUT_SLACK_S:
             return
-        if self._building:
-            self._building = self._director.stage.build_more()
-        elif not self._counting and self._statistics.presented:
-            self._vblanks, self._counting = open_vblank_counter(), True
-        elif now >= self._report_due_s:
+        self._slack_s = now
+        if now >= self._report_due_s:
             self._report_due_s = now + REPORT_EVERY_S
             self._report()
             gc.collect()  # microseconds: what was there at start is frozen
+        elif self._building:
+            self._building = self._director.stage.build_more()
+        elif not self._counting and self._statistics.presented:
+            self._vblanks, self._counting = open_vblank_counter(), True
 
     def _first_picture(self) -> None:
         self._report()
