@@ -4,7 +4,7 @@ import mmap
 
 from edge_runtime.memory import Bell
 
-BEAT_S = 1.0
+BEAT_S = 0.75
 """A part that promised nothing else beats at least this often."""
 
 

@@ -1,5 +1,6 @@
 """One model at work inside a worker: looks for news, runs its task on the newest frames, publishes the picture."""
 
+import statistics
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,12 +15,14 @@ from edge_runtime.inference.manifest import find_faults, open_bundle
 from edge_runtime.inference.tasks import open_task
 from edge_runtime.logs import event
 from edge_runtime.part import Part
+from edge_runtime.pulse import BEAT_S
 from edge_runtime.slots import Array, SlotFrame, SlotReader
 
 MAX_FAILURES = 5
 """Runs that may fail in a row before the whole part starts afresh."""
 CHANGE = 1e-3
 """A parameter that moved less than this since the last run is not news: it cannot be seen."""
+FIRST_RUN_S = 10.0
 _WINDOW_RUNS = 300
 _RATE_WINDOW_S = 5.0
 _COPY_ATTEMPTS = 3
@@ -47,6 +50,7 @@ class LiveModel:
         )
         self._part, self._config = part, model
         self._size_px, self._rate = model.size_px, Rate(model.rate_hz)
+        self._proven_px: tuple[int, int] | None = None
         self._readers = [part.reader(source) for source in model.inputs]
         self._copies: list[Array] = [np.empty(0, np.uint8) for _ in self._readers]
         self._writer = part.writer(model.output) if model.output else None
@@ -69,8 +73,10 @@ class LiveModel:
 
     @property
     def patience_s(self) -> float:
-        """The longest that a healthy run may take from now."""
-        return max(1.0, 8.0 * max(self._task_s, default=0.0))
+        """The longest that a healthy run may take from now; the first of a size compiles and allocates."""
+        if self._size_px != self._proven_px:
+            return FIRST_RUN_S
+        return max(BEAT_S, 10.0 * statistics.median(self._task_s))
 
     def climb(self, rung: RungConfig) -> None:
         """Take the size and the ceiling of a rung of the ladder; what it leaves out is the config's own."""
@@ -115,7 +121,7 @@ class LiveModel:
         except Exception as error:  # noqa: BLE001 - the worker's own: one bad frame must not cost the part
             self._note_failure(error)
             return
-        self._failures = 0
+        self._failures, self._proven_px = 0, self._size_px
         end_s = now_s()
         self.runs += 1
         self._finished_s.append(end_s)
