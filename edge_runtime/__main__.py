@@ -80,7 +80,7 @@ def _add_control_commands(commands: "argparse._SubParsersAction[argparse.Argumen
     send = commands.add_parser(
         "send",
         help="send a command and print the answer",
-        description="Send a command over MQTT to TARGET: a device id, group/NAME or all; or to a device on this box: local.",
+        description="Send a command over MQTT to TARGET: a device id, group/NAME, all, or local for this box.",
     )
     send.add_argument("target")
     send.add_argument(

@@ -31,9 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     with ExitStack() as venue:
         mosquitto = _find_mosquitto()
         if mosquitto is None:
-            print(
-                "no mosquitto here: the recording feeds the signals directly (the real thing: apt-get install mosquitto)"
-            )
+            print("no mosquitto here: the recording feeds the signals itself (for more: apt-get install mosquitto)")
         else:
             url = venue.enter_context(_broker(mosquitto))
             venue.enter_context(

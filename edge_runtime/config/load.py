@@ -143,5 +143,5 @@ def check(config: DeviceConfig) -> list[Finding]:
         kind, _, path = (camera.source or "").partition(":")
         if kind == "file" and not Path(path).is_file():
             text = f"camera {camera.name!r}: source = {camera.source!r}: no such file"
-            findings.append(Finding("error", text))  # noqa: PERF401 - a line of its own reads better
+            findings.append(Finding("error", text))
     return findings
