@@ -25,6 +25,7 @@ class ControlSocket:
         try:
             self._listener.bind(str(path))
         except OSError as error:
+            self._listener.close()
             raise EdgeError(
                 f"{path}: cannot listen here: {error}; set RUNTIME_DIRECTORY to a shorter, writable folder"
             ) from error

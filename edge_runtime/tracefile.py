@@ -11,6 +11,8 @@ from edge_runtime.display.trace import TRACE_COLUMNS, Row, TraceReader
 
 _TIME = TRACE_COLUMNS.index("time_s")
 _TAIL_BYTES = 4096
+_ROUNDED_S = 1e-5
+"""A time read from the file is that much off at most."""
 
 
 class TraceFile:
@@ -39,7 +41,7 @@ class TraceFile:
                 self._after_s = _last_s(file)
                 if file.seek(0, os.SEEK_END) == 0:
                     file.write(f"{','.join(TRACE_COLUMNS)}\n".encode())
-            file.write("".join(_line(row) for row in rows if row[_TIME] > self._after_s).encode())
+            file.write("".join(_line(row) for row in rows if row[_TIME] > self._after_s + _ROUNDED_S).encode())
         self._after_s = max(self._after_s, rows[-1][_TIME])
 
 

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from edge_runtime.config.device import DeviceConfig
 from edge_runtime.errors import ConfigError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+_TYPE_TAG = re.compile(r"constrained-|literal\[|list\[|(float|str|int|function-after)\b")
 _MERGED_LISTS = ("cameras", "signals", "models", "scenes", "ladder")
 
 
@@ -99,7 +101,7 @@ def _absolute(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _first_line(error: ValidationError) -> str:
     """One line for the first fault: key, value, what was expected, the nearest known key for a typo."""
     first = error.errors()[0]
-    loc = [part for part in first["loc"] if part not in {"picture", "fill", "text", "particles", "function-after"}]
+    loc = [part for i, part in enumerate(first["loc"]) if not _is_tag(first["loc"], i)]
     key = ""
     for part in loc:
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
@@ -113,6 +115,14 @@ def _first_line(error: ValidationError) -> str:
     if first["type"] == "value_error":
         return f"{key}: {message}" if key else message
     return f"{key} = {_short(first['input'])}: {message}"
+
+
+def _is_tag(loc: tuple[int | str, ...], i: int) -> bool:
+    """Whether a step of pydantic's path is no key of the file: the kind of a layer, or a type among several."""
+    before = loc[i - 2 : i]
+    if len(before) == 2 and before[0] == "layers":
+        return True
+    return isinstance(loc[i], str) and bool(_TYPE_TAG.match(str(loc[i])))
 
 
 def _short(value: object) -> str:
