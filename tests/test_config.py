@@ -77,6 +77,7 @@ def test_a_good_config_survives_the_way_to_the_parts(tmp_path: Path) -> None:
             ["ladder[1].hide = 'mirror/rain'", "mirror/particles"],
         ),
         ("range = [0, 10]", "range = [10, 0]", ["signals[0]", "range", "empty"]),
+        ('name = "weather.rain"', 'name = "clock.hour"', ["signals", "'clock.hour' is there twice"]),
         ('name = "light"', 'name = "full"', ["ladder", "'full' is there twice"]),
         ("[[cameras]]", "[cameras]", ["cameras", "[[cameras]]"]),
         ('kind = "particles"', 'kind = "particals"', ["layers[1]", "particals"]),

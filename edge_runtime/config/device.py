@@ -20,6 +20,8 @@ BUILT_IN_SIGNALS = (
     "governor.rung",
 )
 """Always on the board: written by the hub, `governor.rung` by the show."""
+FIXED_SIGNALS = tuple(name for name in BUILT_IN_SIGNALS if name != "prompt.text")
+"""Those that no venue may feed; a prompt may come by command and by topic alike."""
 BUILT_IN_RANGES: dict[str, tuple[float, float]] = {
     "clock.hour": (0, 24),
     "sun.elevation_deg": (-90, 90),
@@ -146,7 +148,7 @@ class DeviceConfig(Strict):
     @property
     def signal_names(self) -> tuple[str, ...]:
         """The rows of the board: built-in ones first."""
-        return (*BUILT_IN_SIGNALS, *(signal.name for signal in self.signals))
+        return tuple(dict.fromkeys([*BUILT_IN_SIGNALS, *(signal.name for signal in self.signals)]))
 
     def signal_range(self, name: str) -> tuple[float, float]:
         """The range of a signal; a binding's `from` where it gives none."""
@@ -164,7 +166,7 @@ class DeviceConfig(Strict):
         """Every name that is used is declared, once."""
         for what, names in (
             ("cameras", [camera.name for camera in self.cameras]),
-            ("signals", list(self.signal_names)),
+            ("signals", [*FIXED_SIGNALS, *(signal.name for signal in self.signals)]),
             ("models", [model.name for model in self.models]),
             ("models.output", [model.output for model in self.models if model.output]),
             ("scenes", [scene.name for scene in self.scenes]),
