@@ -73,7 +73,7 @@ def test_twenty_kills_leave_no_zombie_and_no_descriptor(tmp_path: Path) -> None:
             for part, pid in was.items():
                 device.wait_back(part, not_pid=pid)
         assert sum(part["restarts"] for part in device.ps().values()) == 20
-        eventually(lambda: held() == before, 3.0, f"descriptors and threads are {before} again; they are {held()}")
+        eventually(lambda: held() <= before, 3.0, f"no more descriptors and threads than {before}; they are {held()}")
         assert sorted(children()) == sorted(part["pid"] for part in device.ps().values())
         assert not [pid for pid in children() if state(pid) == "Z"]
 

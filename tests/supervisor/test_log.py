@@ -10,7 +10,7 @@ from tests.fixtures.device import REPOSITORY, RunningDevice, crew
 from tests.fixtures.waiting import eventually
 
 LINES_PER_MINUTE = 10
-STEADY_S = 15.0
+STEADY_S = 10.0
 
 
 def goes_on(device: RunningDevice) -> None:
