@@ -72,7 +72,11 @@ class Governor:
             return "missed"
         if config.max_temperature_c and (machine.temperature_c or 0.0) > config.max_temperature_c:
             return "hot"
-        if config.min_memory_free_mb and machine.memory_free_mb is not None and machine.memory_free_mb < config.min_memory_free_mb:
+        if (
+            config.min_memory_free_mb
+            and machine.memory_free_mb is not None
+            and machine.memory_free_mb < config.min_memory_free_mb
+        ):
             return "memory"
         return None
 
