@@ -154,9 +154,10 @@ class Show:
         self._trace.write(row)
         signals = self._director.signals
         machine = Machine(signals.number("device.temperature_c"), signals.number("device.memory_free_mb"))
-        change = self._governor.observe(frame.rendered_s - frame.woken_s, frame.tick.missed, machine)
-        if change is not None:
-            self._step(change)
+        if self._statistics.presented:  # the first seconds, when everything starts, say nothing of this machine
+            change = self._governor.observe(frame.rendered_s - frame.woken_s, frame.tick.missed, machine)
+            if change is not None:
+                self._step(change)
         if frame.tick.index == 0:
             self._first_picture()
 

@@ -33,9 +33,14 @@ def with_options(config: DeviceConfig, arguments: argparse.Namespace) -> DeviceC
 
 
 def run_device(config: DeviceConfig, arguments: argparse.Namespace) -> int:
-    """Supervise one device; writes the statistics at the end. What `check` refuses is not started."""
+    """Supervise one device; writes the statistics at the end.
+
+    By hand, what `check` refuses is not started. Under a service manager nobody is there to mend it, and a box whose
+    bundle was damaged shows its fallback instead of a black screen.
+    """
     folders = bundle_folders(folder.resolve() for folder in arguments.models)
-    if not tell(examine(config, folders), arguments.config):
+    unattended = "NOTIFY_SOCKET" in os.environ
+    if not tell(examine(config, folders), arguments.config) and not unattended:
         return 2
     for path in (arguments.trace, arguments.stats):
         if path is not None and str(path) != "-":

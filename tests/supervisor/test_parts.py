@@ -135,6 +135,17 @@ def test_a_machine_that_stood_still_has_killed_nobody(tmp_path: Path) -> None:
         throughout(lambda: device.ps() == before, 2.0, "all parts are the same and up")
 
 
+def test_an_unattended_box_with_a_damaged_bundle_shows_its_fallback_instead_of_nothing(tmp_path: Path) -> None:
+    bundle = write_copying(tmp_path)
+    (bundle / "model.onnx").write_bytes(b"a worn SD card")
+    config = crew().replace('bundle = "null"', f"bundle = {json.dumps(f'{bundle}/')}")
+    with RunningDevice(config, tmp_path, environment={"NOTIFY_SOCKET": str(tmp_path / "nobody")}) as device:
+        eventually(lambda: device.ps()["show"]["state"] == "up", 10.0, "a picture")
+        eventually(lambda: device.events("part_failed"), 10.0, "the worker says why it fails")
+        assert "model.onnx: sha256" in device.events("part_failed")[0]["reason"]
+        assert device.ps()["camera:main"]["state"] == "up"
+
+
 def test_a_bundle_altered_while_the_show_runs_costs_its_worker_only(tmp_path: Path) -> None:
     bundle = write_copying(tmp_path)
     config = crew().replace('bundle = "null"', f"bundle = {json.dumps(f'{bundle}/')}")
