@@ -140,7 +140,7 @@ def test_an_unattended_box_with_a_damaged_bundle_shows_its_fallback_instead_of_n
     (bundle / "model.onnx").write_bytes(b"a worn SD card")
     config = crew().replace('bundle = "null"', f"bundle = {json.dumps(f'{bundle}/')}")
     with RunningDevice(config, tmp_path, environment={"NOTIFY_SOCKET": str(tmp_path / "nobody")}) as device:
-        eventually(lambda: device.ps()["show"]["state"] == "up", 10.0, "a picture")
+        eventually(lambda: device.events("first_picture"), 10.0, "a picture")
         eventually(lambda: device.events("part_failed"), 10.0, "the worker says why it fails")
         assert "model.onnx: sha256" in device.events("part_failed")[0]["reason"]
         assert device.ps()["camera:main"]["state"] == "up"
