@@ -5,6 +5,8 @@ ever waits for the screen.
 """
 
 import os
+import re
+import socket
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, Self
@@ -106,6 +108,19 @@ def open_display(config: DisplayConfig, clock: Clock) -> Display:
             raise
         logs.event("display_headless", "warning", reason=str(error))
         return HeadlessDisplay(config, clock)
+
+
+def screen_answers() -> bool:
+    """True when somebody listens where DISPLAY or WAYLAND_DISPLAY points to on this machine. Never waits."""
+    wayland = os.environ.get("WAYLAND_DISPLAY")
+    if wayland and Path(os.environ.get("XDG_RUNTIME_DIR", "/run"), wayland).exists():
+        return True
+    number = re.fullmatch(r":(\d+)(?:\.\d+)?", os.environ.get("DISPLAY", ""))
+    if number is None:
+        return False
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(0.0)
+        return probe.connect_ex(f"/tmp/.X11-unix/X{number.group(1)}") == 0  # noqa: S108 - X's own place for it
 
 
 def _open_surface(config: DisplayConfig, clock: Clock) -> Display:

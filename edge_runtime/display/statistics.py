@@ -69,6 +69,8 @@ class PresentedFrame:
     """When its work began."""
     rendered_s: float
     """When drawing was done."""
+    begun_s: float
+    """When `present` was called: after the wait that keeps intervals even."""
     presented_s: float
     """When `present` returned."""
     cpu_s: float
@@ -112,7 +114,7 @@ class FrameStatistics:
             interval_ms,
             (frame.rendered_s - frame.woken_s) * 1e3,
             frame.cpu_s * 1e3,
-            (frame.presented_s - frame.rendered_s) * 1e3,
+            (frame.presented_s - frame.begun_s) * 1e3,
             (frame.woken_s - frame.tick.now_s) * 1e3,
             frame.tick.missed,
             interval_ms - step_ms,

@@ -18,6 +18,7 @@ def frame(index: int, due_s: float, *, missed: int = 0, cpu_s: float = 0.002, la
         tick=Tick(index, due_s, missed),
         woken_s=due_s + late_s,
         rendered_s=due_s + late_s + 0.004,
+        begun_s=due_s + late_s + 0.004,
         presented_s=due_s + late_s + 0.005,
         cpu_s=cpu_s,
     )
@@ -90,8 +91,8 @@ def test_the_warm_up_leaves_no_trace() -> None:
 def test_latencies_run_from_capture_and_command_to_the_end_of_present() -> None:
     statistics = FrameStatistics(period_s=PERIOD_S)
     shown = frame(0, 10.0)
-    statistics.observe(PresentedFrame(shown.tick, 10.0, 10.004, 10.005, 0.002, captured_s=(9.955, 9.905)))
-    statistics.observe(PresentedFrame(Tick(1, 10.02, 0), 10.02, 10.024, 10.025, 0.002, commanded_s=(10.015,)))
+    statistics.observe(PresentedFrame(shown.tick, 10.0, 10.004, 10.004, 10.005, 0.002, captured_s=(9.955, 9.905)))
+    statistics.observe(PresentedFrame(Tick(1, 10.02, 0), 10.02, 10.024, 10.024, 10.025, 0.002, commanded_s=(10.015,)))
     latency_ms = statistics.as_json()["latency_ms"]
     assert latency_ms["camera_to_present"] == pytest.approx({"p50": 50.0, "p95": 100.0, "p99": 100.0}, abs=0.006)
     assert latency_ms["command_to_present"]["p95"] == pytest.approx(10.0, abs=0.006)
@@ -107,7 +108,7 @@ def test_a_row_of_the_trace_says_where_the_time_went() -> None:
     statistics = FrameStatistics(period_s=PERIOD_S)
     first = dict(zip(TRACE_COLUMNS, statistics.observe(frame(0, 1.0)), strict=True))
     assert np.isnan(first["ms_between_presents"])
-    shown = PresentedFrame(Tick(1, 1.02, 0), 1.021, 1.028, 1.029, 0.006, captured_s=(0.999,))
+    shown = PresentedFrame(Tick(1, 1.02, 0), 1.021, 1.028, 1.028, 1.029, 0.006, captured_s=(0.999,))
     row = dict(zip(TRACE_COLUMNS, statistics.observe(shown, rung=2, scene=1), strict=True))
     assert row == pytest.approx(
         {
