@@ -4,7 +4,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "edge_runtime"
 MODULE_LINES = 500
-SMALL_MODULE_LINES = {"show.py": 350, "supervisor.py": 350}  # the two that are read first
+SMALL_MODULE_LINES = {"show.py": 250, "supervisor.py": 350}  # the two that are read first
 TOTAL_LINES = 15_000
 
 
