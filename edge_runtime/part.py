@@ -59,6 +59,7 @@ class Part:
         self._regions = regions
         self._rings: dict[str, int] = plan["rings"]
         self._count = 0
+        self._said_too_much = False
 
     @property
     def kind(self) -> str:
@@ -93,8 +94,14 @@ class Part:
         self.bell.ring()
 
     def send(self, to: str, type: str, **fields: object) -> bool:  # noqa: A002 - the word of the message
-        """Send a message; False when it was dropped."""
-        return self.channel.send({"to": to, "from": self.name, "type": type, **fields})
+        """Send a message; False when it was dropped: the other side does not keep up, or it is too large."""
+        try:
+            return self.channel.send({"to": to, "from": self.name, "type": type, **fields})
+        except ChannelError as error:
+            if not self._said_too_much:
+                self._said_too_much = True
+                logs.event("message_dropped", "error", to=to, reason=str(error))
+            return False
 
     def ready(self) -> None:
         """Tell the supervisor that the part does its work now."""

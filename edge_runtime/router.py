@@ -7,10 +7,12 @@ from edge_runtime import logs
 from edge_runtime.channel import Message
 from edge_runtime.children import Child
 from edge_runtime.config import DeviceConfig
-from edge_runtime.control_socket import ControlSocket
+from edge_runtime.control_socket import MAX_REQUEST_LENGTH, ControlSocket
 from edge_runtime.errors import ChannelError
 
 TAKEN_AT_ONCE = 64
+MAX_NAME_LENGTH = 300
+"""Of a parameter or a command that a local client names: longer than any that a config can declare."""
 
 
 class Router:
@@ -60,6 +62,8 @@ class Router:
             request = message.get("request")
             result: object
             match message.get("type"):
+                case _ if (reason := _too_long(message)) is not None:
+                    result = {"ok": False, "reason": reason}
                 case "ps":
                     result = self._statistics()["parts"]
                 case "status":
@@ -85,3 +89,11 @@ class Router:
     def _answering(self, parameter: str) -> str:
         """The part that knows a parameter: models.NAME.p is its worker's, anything else the show's."""
         return next((part for prefix, part in self._workers.items() if parameter.startswith(prefix)), "show")
+
+
+def _too_long(message: Mapping[str, Any]) -> str | None:
+    """What a client made longer than an answer could give back; None where all is well."""
+    for key, limit in (("request", MAX_REQUEST_LENGTH), ("parameter", MAX_NAME_LENGTH), ("name", MAX_NAME_LENGTH)):
+        if (length := len(str(message.get(key, "")))) > limit:
+            return f"{key} has {length} characters, {limit} at most"
+    return None

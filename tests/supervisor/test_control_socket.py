@@ -92,6 +92,17 @@ def test_who_asks_strange_things_is_answered_or_not_and_nobody_else_suffers(
     assert device.ps() == before
 
 
+def test_what_is_too_long_to_be_given_back_is_refused_and_reaches_no_part(device: RunningDevice) -> None:
+    before = device.ps()
+    for message in ({"parameter": "x" * 130_912, "request": "q"}, {"parameter": "a/b.c", "request": "r" * 130_900}):
+        with client(device) as end:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+            end.send(json.dumps({"type": "why", **message}, separators=(",", ":")).encode())
+            result = answer(end)["result"]
+        assert (result["ok"], "at most" in result["reason"]) == (False, True)
+    assert device.ps() == before
+
+
 def test_thirty_clients_at_once_are_all_answered(device: RunningDevice) -> None:
     answers: list[Any] = []
     threads = [threading.Thread(target=lambda: answers.append(device.ps())) for _ in range(30)]
