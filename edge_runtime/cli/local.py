@@ -7,6 +7,8 @@ from typing import Any, Literal
 from edge_runtime.control.local import LocalConnection
 from edge_runtime.errors import EdgeError
 
+SHARED = Path("/tmp")  # noqa: S108 - every level below it is made 0700 and looked at
+
 
 def control_path(device: str | None) -> Path:
     """The control socket of `device`, or of the only device on this box.
@@ -38,5 +40,10 @@ def default_folder(kind: Literal["runtime", "state"], device_id: str) -> Path:
     if kind == "state":
         base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
     else:
-        base = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/edge-runtime-{os.getuid()}")  # noqa: S108 - made 0700, checked
+        base = Path(os.environ.get("XDG_RUNTIME_DIR") or own_shared_folder())
     return base / "edge-runtime" / device_id
+
+
+def own_shared_folder() -> Path:
+    """Where there is no session: a folder of our own beside everybody's. Trusted only once it was looked at."""
+    return SHARED / f"edge-runtime-{os.getuid()}"

@@ -4,13 +4,14 @@ import argparse
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from edge_runtime.cli.check import examine, tell
-from edge_runtime.cli.local import default_folder
+from edge_runtime.cli.local import default_folder, own_shared_folder
 from edge_runtime.config import DeviceConfig, bundle_folders, load
 from edge_runtime.errors import EdgeError
 from edge_runtime.logs import LogWriter
@@ -42,9 +43,6 @@ def run_device(config: DeviceConfig, arguments: argparse.Namespace) -> int:
     unattended = "NOTIFY_SOCKET" in os.environ
     if not tell(examine(config, folders), arguments.config) and not unattended:
         return 2
-    for path in (arguments.trace, arguments.stats):
-        if path is not None and str(path) != "-":
-            _begin_file(path)
     options = Options(
         runtime_folder=_private_folder(default_folder("runtime", config.device_id)),
         state_folder=_private_folder(default_folder("state", config.device_id)),
@@ -53,6 +51,9 @@ def run_device(config: DeviceConfig, arguments: argparse.Namespace) -> int:
         trace=arguments.trace.resolve() if arguments.trace else None,
     )
     with only_one(options.runtime_folder, config.device_id):
+        for path in (arguments.trace, arguments.stats):
+            if path is not None and str(path) != "-":
+                _begin_file(path)
         log = LogWriter(human=os.isatty(1) and not arguments.json)
         try:
             supervisor = Supervisor(config, options, log)
@@ -79,16 +80,31 @@ def _begin_file(path: Path) -> None:
 
 
 def _private_folder(folder: Path) -> Path:
-    """The folder, made for this user alone where it is not there."""
+    """The folder, made where it is not there. Below /tmp, where anybody may be first, no level is taken on trust."""
+    own = own_shared_folder()
     try:
+        for level in (*reversed(folder.parents), folder):
+            if level.is_relative_to(own):
+                _make_own(level)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if folder.stat().st_uid != os.getuid():
-            raise EdgeError(
-                f"{folder}: belongs to another user; set RUNTIME_DIRECTORY and STATE_DIRECTORY to folders of your own"
-            )
+        mine = folder.stat().st_uid == os.getuid()
     except OSError as error:
         raise EdgeError(f"{folder}: cannot be made: {error}; set RUNTIME_DIRECTORY and STATE_DIRECTORY") from error
+    if not mine:
+        raise EdgeError(
+            f"{folder}: belongs to another user; set RUNTIME_DIRECTORY and STATE_DIRECTORY to folders of your own"
+        )
     return folder
+
+
+def _make_own(level: Path) -> None:
+    """One folder that nobody else can have prepared for us, and nobody else can look into from now on."""
+    with suppress(FileExistsError):
+        level.mkdir(mode=0o700)
+    status = level.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
+        raise EdgeError(f"{level}: is no folder of this user alone; remove it, or set RUNTIME_DIRECTORY to another")
+    level.chmod(0o700)
 
 
 @contextmanager

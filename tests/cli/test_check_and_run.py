@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from edge_runtime.__main__ import main
+from edge_runtime.cli import local
+from edge_runtime.cli.run import only_one
 from tests.fixtures.bundles import write_copying
 from tests.fixtures.device import REPOSITORY, crew
 
@@ -103,3 +105,44 @@ def test_a_runtime_folder_whose_path_is_too_long_for_a_socket_is_told(
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(folders / ("long" * 30)))
     assert main(["run", str(folders / "device.toml"), "--headless"]) == 2
     assert "set RUNTIME_DIRECTORY to a shorter, writable folder" in only_line(capsys)
+
+
+def test_a_refused_second_run_leaves_the_files_of_the_first_alone(
+    folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, trace = folders / "device.toml", folders / "frames.csv"
+    config.write_text(crew())
+    trace.write_text("rows of the first\n")
+    (folders / "run").mkdir()
+    with only_one(folders / "run", "crew"):
+        assert main(["run", str(config), "--headless", "--trace", str(trace)]) == 2
+    assert "runs already" in only_line(capsys)
+    assert trace.read_text() == "rows of the first\n"
+
+
+@pytest.mark.parametrize("trap", ["a link", "open to others", "a file"])
+@pytest.mark.parametrize("level", ["", "edge-runtime"])
+def test_a_folder_in_tmp_that_somebody_prepared_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], trap: str, level: str
+) -> None:
+    monkeypatch.setattr(local, "SHARED", tmp_path)
+    for name in ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    config = tmp_path / "device.toml"
+    config.write_text(crew())
+    prepared = local.own_shared_folder() / level
+    prepared.parent.mkdir(exist_ok=True)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    match trap:
+        case "a link":
+            prepared.symlink_to(elsewhere)
+        case "a file":
+            prepared.touch()
+        case _:
+            prepared.mkdir()
+            prepared.chmod(0o777)
+    assert main(["run", str(config), "--headless", "--seconds", "1"]) == 2
+    assert f"{prepared}: " in only_line(capsys)
+    assert not list(elsewhere.iterdir())
