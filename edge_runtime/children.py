@@ -6,10 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, Literal
 
 from edge_runtime.channel import Channel
-from edge_runtime.watchdog import RestartBudget
+from edge_runtime.watchdog import LeakRule, RestartBudget, Weight
 
 State = Literal["starting", "up", "stale", "backoff", "failed", "stopped"]
 
@@ -17,21 +18,27 @@ START_PROMISE_S = 15.0
 """A part that has not beaten for the first time after this long hangs at start."""
 KILL_GRACE_S = 1.0
 """A killed process that is still there after this long sits in a driver; its successor starts beside it."""
+ASK_GRACE_S = 1.0
+"""A part that was asked to stop and is still there after this long is killed."""
+EXPENDABLE = 500
+"""Out-of-memory score of every part but the show: where memory runs out, the kernel takes one that can come back."""
 
 
 class Child:
     """One part's process and what is known of it. Used from the supervisor's one thread."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, leak_rule: LeakRule | None = None) -> None:
         self.name = name
         self.state: State = "stopped"
         self.budget = RestartBudget()
+        self.weight = Weight(leak_rule or LeakRule())
         self.stats: dict[str, Any] = {}
         self.channel: Channel | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self.pidfd = -1
         self.start_at_s = 0.0
         """When it may start (again)."""
+        self.asked_at_s: float | None = None
         self.killed_at_s: float | None = None
         self.ring = 1
         """Ring of the slots that it writes; flipped at every start, so the first is 0."""
@@ -47,7 +54,7 @@ class Child:
         Raises:
             OSError: the machine has no room for another process.
         """
-        self.state, self.killed_at_s, self.ring = "starting", None, 1 - self.ring
+        self.state, self.asked_at_s, self.killed_at_s, self.ring = "starting", None, None, 1 - self.ring
         self.channel, theirs = Channel.pair()
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # numpy's idle threads
         try:
@@ -62,6 +69,9 @@ class Child:
         except OSError:
             theirs.close()
             raise
+        if self.name != "show":
+            with contextlib.suppress(OSError):  # refused in some containers: then the kernel chooses as it likes
+                Path(f"/proc/{self.process.pid}/oom_score_adj").write_text(str(EXPENDABLE), encoding="ascii")
         return theirs
 
     def signal(self, number: signal.Signals) -> None:
@@ -69,6 +79,11 @@ class Child:
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.process.pid, number)
+
+    def ask(self, now_s: float) -> None:
+        """SIGTERM, to be followed by `kill` after `ASK_GRACE_S`."""
+        self.asked_at_s = self.asked_at_s or now_s
+        self.signal(signal.SIGTERM)
 
     def kill(self, now_s: float) -> None:
         """SIGKILL: works on a stopped process too."""

@@ -203,6 +203,20 @@ class Rate:
         self._due_s = max(self._due_s + period_s, now_s + period_s / 2)
 
 
+class Every:
+    """Things that are done every so often, each by its own name. Used from one thread."""
+
+    def __init__(self) -> None:
+        self._due: dict[str, float] = {}
+
+    def due(self, what: str, period_s: float, now_s: float) -> bool:
+        """True when it is time for `what` (the first time it is); it is due again after `period_s`."""
+        if now_s < self._due.get(what, -math.inf):
+            return False
+        self._due[what] = now_s + period_s
+        return True
+
+
 class Stopper:
     """A stop request that waiting loops notice at once; set by a signal or by the supervisor's hang-up."""
 

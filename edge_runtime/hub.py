@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_runtime.channel import Message
-from edge_runtime.clock import now_s, wall_s
+from edge_runtime.clock import Every, now_s, wall_s
 from edge_runtime.commands import COMMANDS, CommandRefused, Judge, Vocabulary
 from edge_runtime.config import DeviceConfig
 from edge_runtime.control.announcements import Announcements, availability
@@ -89,7 +89,7 @@ class Hub:
         self._replay = open_replay(config)
         self._replay_start_s = self._replayed_s = now_s()
         self._trace: TraceFile | None = None
-        self._due: dict[str, float] = {}
+        self._every = Every()
         self._counts = {"obeyed": 0, "refused": 0, "dropped": 0}
 
     def _take_over_state(self, vocabulary: Vocabulary) -> None:
@@ -146,22 +146,16 @@ class Hub:
         next_scene_s = self._orders.next_at_unix_s()
         return LOOP_S if next_scene_s is None else min(LOOP_S, max(0.0, next_scene_s - wall_s()))
 
-    def _every(self, what: str, period_s: float, at_s: float) -> bool:
-        if at_s < self._due.get(what, 0.0):
-            return False
-        self._due[what] = at_s + period_s
-        return True
-
     def _tend(self, at_s: float, at_unix_s: float) -> None:
         self._play(at_s)
-        if self._every("clock", 1.0, at_s):
+        if self._every.due("clock", 1.0, at_s):
             for name, value in clock_signals(at_unix_s, self._part.config.sun).items():
                 self._part.put(name, value)
             self._orders.announce()
             if self._link is not None:
                 self._link.tend()
                 self._report_dropped(self._link)
-        if self._every("vitals", 2.0, at_s):
+        if self._every.due("vitals", 2.0, at_s):
             self._put_vitals()
             self._part.report(self._statistics(at_s))
         self._orders.tend(at_s, at_unix_s)
@@ -169,7 +163,7 @@ class Hub:
         if self._file.due(at_s):
             self._part.beat(within_s=WRITE_WITHIN_S)
             self._file.tend(at_s)
-        if self._trace is not None and self._every("trace", 0.5, at_s):
+        if self._trace is not None and self._every.due("trace", 0.5, at_s):
             self._part.beat(within_s=WRITE_WITHIN_S)
             self._trace.tend()
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from edge_runtime import logs
 from edge_runtime.channel import Channel, Message
-from edge_runtime.children import KILL_GRACE_S, START_PROMISE_S, Child
-from edge_runtime.clock import now_s
+from edge_runtime.children import ASK_GRACE_S, KILL_GRACE_S, START_PROMISE_S, Child
+from edge_runtime.clock import Every, now_s
 from edge_runtime.config import DeviceConfig
 from edge_runtime.control.state import load_state
 from edge_runtime.control_socket import ControlSocket
@@ -27,6 +27,7 @@ from edge_runtime.pulse import BEAT_S
 from edge_runtime.regions import Regions, written_by
 from edge_runtime.report import compose
 from edge_runtime.router import Router
+from edge_runtime.watchdog import LeakRule
 
 STOP_GRACE_S = 3.0
 STATUS_EVERY_S = 2.0
@@ -34,7 +35,11 @@ MEMORY_EVERY_S = 10.0
 PREVIEW_EVERY_S = 2.0
 STALL_S = 0.5
 """When the supervisor itself was away for longer, the whole machine was: nobody is judged by that."""
-TOLD_TO_HUB = {"rung_changed", "scene_changed", "camera_lost", "camera_back"}
+TOLD_TO_HUB = {
+    *("rung_changed", "scene_changed", "camera_lost", "camera_back", "provider_downgraded", "model_failed"),
+    *("state_not_written", "display_headless", "realtime_refused"),
+}
+"""Events of parts that a venue hears of too; the supervisor's own transitions it hears all."""
 _LOOP_S = 0.1
 """How often beats are looked at: what a hang is noticed late by, at most."""
 
@@ -48,6 +53,7 @@ class Options:
     model_folders: list[Path] = field(default_factory=list)
     seconds: float | None = None
     trace: Path | None = None
+    leak_rule: LeakRule = field(default_factory=LeakRule)
 
 
 class Supervisor:
@@ -57,7 +63,7 @@ class Supervisor:
         self._config, self._options, self._log = config, options, log
         self._started_s = now_s()
         names = ["show", *(f"camera:{c.name}" for c in config.cameras), *(f"worker:{w}" for w in config.workers), "hub"]
-        self.children = {name: Child(name) for name in names}
+        self.children = {name: Child(name, options.leak_rule) for name in names}
         self._regions = Regions(config, names)
         self._selector = selectors.DefaultSelector()
         self._control = ControlSocket(options.runtime_folder / "control", self._selector)
@@ -68,8 +74,9 @@ class Supervisor:
         self._frames_seen, self._frames_seen_s = 0, -math.inf
         self._first_picture_s: float | None = None
         self._first_model_frame_s: float | None = None
-        self._presenting = False
-        self._due = {"memory": self._started_s + STATUS_EVERY_S}  # when they are as large as they will be
+        self._presenting = self._preview_told = False
+        self._every = Every()
+        self._every.due("memory", STATUS_EVERY_S, self._started_s)  # first when they are as large as they will be
         self._looked_s, self._patient_until_s = self._started_s, 0.0
         self._stopping = False
         self.exit_code = 0
@@ -80,6 +87,7 @@ class Supervisor:
         logs.route_events("supervisor", self._log.write)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: setattr(self, "_stopping", True))
+        self._tell_restored()
         try:
             while not self._stopping:
                 self._serve(_LOOP_S)
@@ -96,6 +104,14 @@ class Supervisor:
             self._control.close()
             self._selector.close()
             self._regions.close()
+
+    def _tell_restored(self) -> None:
+        """Say once why the screen does not show what the config alone would."""
+        path = self._options.state_folder / "state.json"
+        state, first = load_state(path), self._config.first_scene
+        scene, brightness = state.get("scene", first), state.get("brightness", 100.0)
+        if scene != first or state["blackout"] or brightness < 100.0:
+            logs.event("state_restored", scene=scene, blackout=state["blackout"], brightness=brightness, path=str(path))
 
     def statistics(self) -> dict[str, Any]:
         """The statistics object of this moment."""
@@ -128,21 +144,27 @@ class Supervisor:
                 self._start(child)
             elif child.process is not None and at_s > max(pulse.promised_s(child.name), self._patient_until_s):
                 self._replace_hung(child, at_s)
+            elif child.killed_at_s is None and child.asked_at_s is not None and at_s - child.asked_at_s > ASK_GRACE_S:
+                child.kill(at_s)
         self._dying = [process for process in self._dying if process.poll() is None]
         self._watch_show(at_s)
-        if self._every("memory", MEMORY_EVERY_S, at_s):
+        if self._every.due("memory", MEMORY_EVERY_S, at_s):
             self._weigh()
-        if self._every("status", STATUS_EVERY_S, at_s):
+            self._end_leaking(at_s)
+        if self._every.due("status", STATUS_EVERY_S, at_s):
             self._router.send("hub", {"type": "status", "status": self.statistics()})
 
     def _weigh(self) -> None:
         self._memory_mb = {name: private_mb(child.pid) for name, child in self.children.items() if child.pid}
 
-    def _every(self, what: str, period_s: float, at_s: float) -> bool:
-        if at_s < self._due.get(what, 0.0):
-            return False
-        self._due[what] = at_s + period_s
-        return True
+    def _end_leaking(self, at_s: float) -> None:
+        """Restart who eats the machine's memory, before the kernel takes whom it likes. Never the show."""
+        for name, mb in self._memory_mb.items():
+            child = self.children[name]
+            limit_mb = child.weight.leaks(mb, at_s) if name != "show" and child.state == "up" else None
+            if limit_mb is not None and child.asked_at_s is None:
+                self._transition("part_leaks", "error", name=name, memory_mb=round(mb), limit_mb=round(limit_mb))
+                child.ask(at_s)
 
     def _watch_show(self, at_s: float) -> None:
         """Feed systemd while pictures are presented, tell the hub when that changes, end a timed run."""
@@ -153,7 +175,7 @@ class Supervisor:
         if presenting != self._presenting:
             self._presenting = presenting
             self._router.send("hub", {"type": "presenting", "on": presenting})
-        if presenting and self._every("watchdog", max(0.25, self._notifier.watchdog_s / 4), at_s):
+        if presenting and self._every.due("watchdog", max(0.25, self._notifier.watchdog_s / 4), at_s):
             self._notifier.send("WATCHDOG=1")
         if self.children["show"].budget.failed:
             logs.event("show_failed", "error", restarts=self.children["show"].budget.restarts)
@@ -195,7 +217,7 @@ class Supervisor:
         if child.killed_at_s is None:
             child.state = "stale"
             late_s = round(at_s - self._regions.pulse.promised_s(child.name), 2)
-            logs.event("part_hangs", "warning", name=child.name, pid=child.pid, late_s=late_s)
+            self._transition("part_hangs", "warning", name=child.name, pid=child.pid, late_s=late_s)
             child.kill(at_s)
         elif at_s - child.killed_at_s > KILL_GRACE_S:
             logs.event("part_unkillable", "error", name=child.name, pid=child.pid)
@@ -280,6 +302,7 @@ class Supervisor:
         at_s = now_s()
         child.state = "up"
         child.budget.up(at_s)
+        child.weight.up(at_s)
         if child.name == "show" and self._first_picture_s is None:
             self._first_picture_s = round(at_s - self._started_s, 3)
             self._notifier.send("READY=1", "STATUS=presenting")
@@ -297,6 +320,9 @@ class Supervisor:
         display: Any = self.children["show"].stats.get("display", {})
         if display.get("kind") == "headless":
             path = self._options.runtime_folder / "preview.png"
+            if not self._preview_told:
+                self._preview_told = True
+                logs.event("preview", path=str(path))
             self._router.send("hub", {"type": "preview", "path": str(path), "every_s": PREVIEW_EVERY_S})
 
     def _transition(self, what: str, level: logs.Level, /, **fields: object) -> None:
@@ -311,5 +337,5 @@ class Supervisor:
         elif child.process is None:
             child.start_at_s = 0.0  # whoever asks has mended it
         else:
-            child.kill(now_s())
+            child.ask(now_s())
         self._router.send(str(message["from"]), {"type": "reply", "request": message.get("request"), "result": result})

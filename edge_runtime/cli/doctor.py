@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edge_runtime.cli import examine
 from edge_runtime.cli.examine import Answer, Level
+from edge_runtime.cli.local import default_folder
 from edge_runtime.config import DeviceConfig, bundle_folders, check, load
 from edge_runtime.inference.manifest import check_bundles
 from edge_runtime.realtime import realtime_permitted, x_server
@@ -79,7 +80,8 @@ def _installed(name: str) -> bool:
 
 def _screen(config: DeviceConfig | None) -> Answer:
     if config is not None and config.display.kind == "headless":
-        return Answer("ok", "screen", "none wanted: headless")
+        preview = default_folder("runtime", config.device_id) / "preview.png"
+        return Answer("ok", "screen", f"none wanted: headless; the picture is in {preview} while it runs")
     display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     if display:
         return Answer("ok", "screen", f"{display} ({examine.outputs() or 'no connector is told by the kernel'})")

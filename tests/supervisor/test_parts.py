@@ -6,6 +6,8 @@ EDGE_KILLS=10 makes it ten rounds instead of two.
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from edge_runtime.clock import now_s, wall_s
 from edge_runtime.slots import Array, SlotFrame
 from edge_runtime.watchdog import HEALTHY_S
 from tests.fixtures.bundles import write_copying
-from tests.fixtures.device import RunningDevice, crew
+from tests.fixtures.device import REPOSITORY, RunningDevice, crew
 from tests.fixtures.sight import BLACK, Sight
 from tests.fixtures.waiting import eventually, throughout
 
@@ -118,6 +120,54 @@ def test_a_part_is_told_once_when_it_ends_and_once_when_it_is_back(device: Runni
     back = eventually(lambda: device.events("part_back")[told[1] :], 2.0, "its return is told")
     assert [(event["name"], event["reason"]) for event in ended] == [("camera:main", "signal 9")]
     assert [event["name"] for event in back] == ["camera:main"]
+
+
+def test_the_kernel_is_asked_to_spare_the_show(device: RunningDevice) -> None:
+    scores = {part: int(Path(f"/proc/{device.pid_of(part)}/oom_score_adj").read_text()) for part in device.ps()}
+    others = {score for part, score in scores.items() if part != "show"}
+    assert min(others) > scores["show"]
+
+
+def test_a_part_that_was_asked_to_restart_ends_in_order_and_one_that_cannot_is_killed(device: RunningDevice) -> None:
+    for part, hung, reason in (("camera:main", False, "exit 0"), ("worker:main", True, "signal 9")):
+        healthy(device, part)
+        told = len(device.events("part_ended"))
+        was = device.hurt(part, HANG) if hung else device.pid_of(part)
+        assert device.send("restart-part", part=part).ok
+        assert device.wait_back(part, not_pid=was) < BACK_WITHIN_S
+        (ended,) = eventually(lambda n=told: device.events("part_ended")[n:], 2.0, "its end is told")  # type: ignore[misc]
+        assert (ended["name"], ended["reason"]) == (part, reason)
+
+
+LEAKING = """\
+import json, pathlib, sys
+from edge_runtime import supervisor
+from edge_runtime.config import load
+from edge_runtime.logs import LogWriter
+from edge_runtime.supervisor import Options, Supervisor
+from edge_runtime.watchdog import LeakRule
+supervisor.MEMORY_EVERY_S = 1.0
+folder = pathlib.Path(sys.argv[1])
+options = Options(folder, folder, seconds=5.0, leak_rule=LeakRule(floor_mb=1.0, factor=0.5, settled_s=0.0))
+log = LogWriter()
+statistics = Supervisor(load(folder / "device.toml"), options, log).run()
+log.write({"event": "end", "restarts": {name: part["restarts"] for name, part in statistics["parts"].items()}})
+log.close()
+"""
+
+
+def test_a_part_that_leaks_is_restarted_and_the_show_never_is(tmp_path: Path) -> None:
+    config = crew().replace("[display]", '[display]\nkind = "headless"')
+    (tmp_path / "device.toml").write_text(config)
+    run = subprocess.run(
+        [sys.executable, "-c", LEAKING, str(tmp_path)], cwd=REPOSITORY, capture_output=True, timeout=30, check=True
+    )
+    told = [json.loads(line) for line in run.stdout.splitlines()]
+    leaks = [event for event in told if event["event"] == "part_leaks"]
+    assert {"camera:main", "hub"} <= {event["name"] for event in leaks} <= set(OTHERS)
+    assert all(event["memory_mb"] > event["limit_mb"] for event in leaks)
+    assert told[-1]["restarts"]["show"] == 0
+    assert told[-1]["restarts"]["camera:main"] >= 1
 
 
 def test_a_machine_that_stood_still_has_killed_nobody(tmp_path: Path) -> None:

@@ -60,3 +60,7 @@ def test_what_was_told_survives_a_restart_of_everything(tmp_path: Path) -> None:
         assert scene == {"name": "night", "blackout": True, "brightness": 40.0}
         assert device.events("scene_changed")[-1]["scene"] == "night"
         assert len(device.events("scene_changed")) == 1
+        (restored,) = device.events("state_restored")
+        assert (restored["scene"], restored["blackout"], restored["brightness"]) == ("night", True, 40.0)
+        assert restored["path"] == str(device.state_folder / "state.json")
+        assert [event["path"] for event in device.events("preview")] == [str(device.runtime_folder / "preview.png")] * 2
