@@ -21,6 +21,8 @@ BUILT_IN_FACE = "sans"
 """Rubik, a variable face inside OpenCV; other scripts come from the Unicode face beside it."""
 _EM = 0.8  # size of the letters, of the height of a line
 _ASCENT = 0.78  # baseline below the top of a line, of its height
+_MOST_LETTERS, _MOST_LINES = 400, 8
+_MOST_WIDTHS = 2.0  # a line of one long word, of the width asked for; with the two above it bounds every sprite
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,13 @@ class Sprite:
         self.height_px, self.width_px = cover.shape
         self.padding_px = padding_px
         """Room for plate and shadow around the words, inside the sprite."""
+
+    def scaled(self, share: float) -> "Sprite":
+        """The same picture, `share` times as large."""
+        size = max(1, round(self.width_px * share)), max(1, round(self.height_px * share))
+        cover = cv2.bitwise_not(cv2.resize(self._clear[..., 0], size, interpolation=cv2.INTER_LINEAR))
+        colour = cv2.resize(self.colour, size, interpolation=cv2.INTER_LINEAR)
+        return Sprite(colour, cover, round(self.padding_px * share))  # type: ignore[arg-type]
 
     def lay(self, canvas: Pixels, left_px: int, top_px: int, opacity: float = 1.0) -> None:
         """Blend over the canvas; what lies outside is cut off."""
@@ -87,9 +96,12 @@ class Face:
         return int(left + width)
 
     def wrap(self, text: str, em_px: int, weight: int, max_width_px: int) -> list[str]:
-        """Lines no wider than `max_width_px`, broken between words; a longer word has a line to itself."""
+        """Lines no wider than `max_width_px`, broken between words; a longer word has a line to itself.
+
+        Words may come from anybody: 8 lines and 400 letters at most, and a word of twice the width is cut there.
+        """
         lines: list[str] = []
-        for paragraph in text.split("\n"):
+        for paragraph in text[:_MOST_LETTERS].split("\n")[:_MOST_LINES]:
             line = ""
             for word in paragraph.split():
                 longer = f"{line} {word}" if line else word
@@ -98,7 +110,12 @@ class Face:
                     longer = word
                 line = longer
             lines.append(line)
-        return lines
+        return [self._cut(line, em_px, weight, _MOST_WIDTHS * max_width_px) for line in lines[:_MOST_LINES]]
+
+    def _cut(self, line: str, em_px: int, weight: int, most_px: float) -> str:
+        while len(line) > 1 and (width_px := self.width_px(line, em_px, weight)) > most_px:
+            line = line[: max(1, min(len(line) - 1, int(len(line) * most_px / width_px)))]
+        return line
 
     def set_now(self, wording: Wording) -> Sprite:
         """Make the sprite at once, where there is no frame to be late for."""

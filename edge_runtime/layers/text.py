@@ -17,6 +17,7 @@ _MOST_SPRITES = 4
 class _Fading:
     """One setting of the words on its way in, or out when a later one has come."""
 
+    text: str
     sprite: Sprite | None
     share: float = 0.0
 
@@ -57,13 +58,12 @@ class TextLayer:
 
     def _make(self, wanted: Wording, canvas: Canvas) -> None:
         """Work one slice on the setting; begin anew when other words are wanted and the last are done."""
-        if self._size_px != canvas.shape[:2]:  # another canvas: what is there has the wrong size
-            self._size_px = canvas.shape[:2]
-            self._fading, self._setting, self._wording = [], None, None
+        if self._size_px != canvas.shape[:2]:
+            self._resize(canvas)
         if self._setting is None and wanted != self._wording:
             self._wording = wanted
             if not wanted.text:
-                self._fading.append(_Fading(None))
+                self._show("", None)
                 return
             self._setting = self._face.set(wanted)
         if self._setting is not None:
@@ -71,7 +71,21 @@ class TextLayer:
                 next(self._setting)
             except StopIteration as finished:
                 self._setting = None
-                self._fading = [*self._fading, _Fading(finished.value)][-_MOST_SPRITES:]
+                self._show(self._wording.text if self._wording else "", finished.value)
+
+    def _resize(self, canvas: Canvas) -> None:
+        """Another canvas: what is there is scaled, and stays until the words are set anew in their right size."""
+        share = canvas.shape[0] / self._size_px[0] if self._size_px[0] else 1.0
+        for fading in self._fading:
+            fading.sprite = fading.sprite.scaled(share) if fading.sprite else None
+        self._size_px = canvas.shape[:2]
+        self._setting, self._wording = None, None
+
+    def _show(self, text: str, sprite: Sprite | None) -> None:
+        if self._fading and self._fading[-1].text == text:  # the same words in another size do not fade
+            self._fading[-1].sprite = sprite
+        else:
+            self._fading = [*self._fading, _Fading(text, sprite)][-_MOST_SPRITES:]
 
     def _fade(self, step_s: float) -> None:
         step = step_s / self._config.fade_s if self._config.fade_s > 0.0 else 1.0

@@ -3,7 +3,7 @@ import pytest
 
 from edge_runtime.config.scenes import TextConfig
 from edge_runtime.errors import ConfigError
-from edge_runtime.lettering import Face
+from edge_runtime.lettering import Face, Wording
 from tests.layers.stage import Show, blank
 
 SIZE = (480, 270)
@@ -102,3 +102,24 @@ def test_other_scripts_have_letters() -> None:
 def test_a_font_that_is_none_is_named() -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.ttf"):
         Show(words(font="/nowhere.ttf"))
+
+
+@pytest.mark.parametrize("text", ["W" * 300 + "a\n" * 1200, "a\n" * 198, "W" * 400, "wide words " * 700])
+def test_no_words_make_a_sprite_or_a_step_that_kills_the_show(text: str) -> None:
+    face = Face()
+    lines = face.wrap(text, 32, 900, 600)
+    assert len(lines) <= 8
+    assert max(face.width_px(line, 32, 900) for line in lines) <= 1200
+    sprite = face.set_now(Wording(text, 40, 600, weight=900))
+    assert (sprite.height_px, sprite.width_px) <= (8 * 40 + 60, 1260)
+
+
+def test_words_stay_while_the_canvas_changes_its_size() -> None:
+    show = Show(words(fade_s=0.5))
+    whole = drawn(show, "here to stay", 60)
+    for frame in range(40):
+        canvas = blank(SIZE[0] // 2, SIZE[1] // 2)
+        show.draw(canvas, text="here to stay")
+        ink = canvas[..., 0]
+        assert ink.max() > 200, frame
+        assert 4 * ink.astype(int).sum() == pytest.approx(whole.astype(int).sum(), rel=0.15), frame
