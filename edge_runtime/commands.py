@@ -28,6 +28,7 @@ MAX_AHEAD_S = 60.0
 MAX_SCHEDULE_S = 24 * 3600.0
 REMEMBERED_IDS = 1000
 MAX_HOLD_S = 24 * 3600.0
+MAX_TEXT_LETTERS = 400
 Range = tuple[float, float]
 _Kind = TypeVar("_Kind", bound="_Checked")
 
@@ -77,8 +78,7 @@ class PromptCommand(Command):
     @field_validator("text")
     @classmethod
     def _showable(cls, text: str) -> str:
-        if any(unicodedata.category(sign) == "Cc" and sign != "\n" for sign in text):
-            raise ValueError("control characters cannot be shown")
+        _require_showable(text)
         if (size_bytes := len(text.encode())) > TEXT_BYTES:
             raise ValueError(f"takes {size_bytes} bytes, {TEXT_BYTES} at most")
         return text
@@ -208,7 +208,13 @@ class Vocabulary:
             return
         if limits is None:
             if not isinstance(value, str):
-                raise Refused(f"{parameter} = {_short(value)}: expected a text")
+                raise Refused(f'{parameter} = {_short(value)}: expected a text, in quotes: "{value:g}"')
+            if len(value) > MAX_TEXT_LETTERS:
+                raise Refused(f"{parameter}: a text of {len(value)} characters, {MAX_TEXT_LETTERS} at most")
+            try:
+                _require_showable(value)
+            except ValueError as error:
+                raise Refused(f"{parameter} = {_short(value)}: {error}") from error
         elif isinstance(value, str):
             raise Refused(f"{parameter} = {_short(value)}: expected a number from {limits[0]:g} to {limits[1]:g}")
         elif not limits[0] <= value <= limits[1]:
@@ -358,9 +364,9 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return tree
 
 
-_strict_json = json.JSONDecoder(
-    parse_constant=_no_constant, parse_float=_finite, parse_int=_whole, object_pairs_hook=_no_key_twice
-)
+def _require_showable(text: str) -> None:
+    if any(unicodedata.category(sign) == "Cc" and sign != "\n" for sign in text):
+        raise ValueError("control characters cannot be shown")
 
 
 def _validate(kind: type[_Kind], tree: dict[str, Any], prefix: str) -> _Kind:

@@ -130,3 +130,19 @@ def test_json_of_untrusted_senders_keeps_whole_texts_and_numbers() -> None:
     assert read_json('{"a": [1, 2.5, "\\u00e9🌊", null, true]}'.encode(), 100) == {"a": [1, 2.5, "é🌊", None, True]}
     with pytest.raises(Refused, match="101 bytes, 100 at most"):
         read_json(b" " * 101, 100)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("W" * 401, "401 characters, 400 at most"),
+        ("W" * 300 + "a\n" * 1200, "400 at most"),
+        ("\x1b[2J", "control characters cannot be shown"),
+        (40, 'expected a text, in quotes: "40"'),
+    ],
+)
+def test_words_that_cannot_be_shown_are_refused_by_set(value: object, reason: str) -> None:
+    with pytest.raises(CommandRefused) as refused:
+        parse(Judge(VOCABULARY), "set", payload({"parameter": "mirror/text.text", "value": value}))
+    assert reason in str(refused.value)
+    assert len(str(refused.value)) < 400
