@@ -29,6 +29,11 @@ def _bound_to_us() -> list[str]:
     return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
 
 
+def _environment() -> dict[str, str]:
+    """Ours without the secrets of the venue's broker, which are no camera program's business."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("EDGE_RUNTIME_MQTT_")}
+
+
 class PipeSource:
     """Raw BGR frames of `size_px` from a child process, which ends with the source, however that ends."""
 
@@ -53,6 +58,7 @@ class PipeSource:
                 stdin=subprocess.DEVNULL,
                 stdout=theirs,
                 stderr=subprocess.DEVNULL,
+                env=_environment(),
                 start_new_session=True,
             )
         except OSError as error:

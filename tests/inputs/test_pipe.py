@@ -61,6 +61,17 @@ def test_a_program_killed_in_mid_run_is_an_input_error_that_hides_its_arguments(
         assert "s3cr3t" not in str(caught.value)
 
 
+def test_the_secrets_of_the_broker_are_not_handed_to_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGE_RUNTIME_MQTT_PASSWORD", "s3cr3t")
+    monkeypatch.setenv("FOYER_CAMERA", "door")
+    script = f"out.write(repr(dict(os.environ)).encode()[:{FRAME_BYTES}].ljust({FRAME_BYTES})); out.flush(); "
+    with contextlib.closing(PipeSource(python(script + "time.sleep(60)"), size_px=SIZE_PX)) as source:
+        seen = next_frame(source).bgr_hwc.tobytes().decode()
+    assert "'FOYER_CAMERA': 'door'" in seen
+    assert "EDGE_RUNTIME_MQTT_PASSWORD" not in seen
+    assert "s3cr3t" not in seen
+
+
 def test_closing_ends_a_program_that_will_not_go_and_its_children() -> None:
     script = "child = os.fork()\nif not child: time.sleep(60)\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     script += f"out.write(f'{{os.getpid()}} {{child}}'.encode().ljust({FRAME_BYTES})); out.flush(); time.sleep(60)"
