@@ -43,7 +43,7 @@ def to_value(raw: object) -> Value | None:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All signals as they were at one moment. Valid until the next snapshot of the same board."""
+    """All signals as they were at one moment: a copy, which no writer touches."""
 
     rows: np.ndarray
     index: Mapping[str, int]
@@ -100,10 +100,7 @@ class SignalBoard:
         row["sequence"] = sequence + 1
 
     def snapshot(self, now_s: float) -> Snapshot:
-        """A consistent copy of every row, 5 us for 40 rows. A row that is always being written keeps its last value.
-
-        The copy is reused by the next call: keep nothing of it.
-        """
+        """A consistent copy of every row, 5 us for 40 rows. A row that is always being written keeps its last value."""
         for _ in range(_TRIES):
             before = self._rows["sequence"].copy()
             fresh = self._rows.copy()

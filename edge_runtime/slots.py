@@ -5,7 +5,7 @@ the other ring, so that a predecessor that is still dying cannot write beside it
 without a copy, and asks `intact` afterwards whether it was overwritten meanwhile, which takes a reader that
 is slower than `BUFFERS - 1` frames.
 
-Layout: int64 words, then payloads. Words 0..7: active ring, payload bytes per buffer, spare.
+Layout: int64 words, then payloads. Words 0..7: active ring, then spare.
 Each ring: head (count of published frames), then per buffer: sequence, captured_s, published_s, dtype, ndim, shape[4].
 """
 

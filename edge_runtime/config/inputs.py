@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import Field, model_validator
 
 from edge_runtime.config.base import Name, Rate, SignalName, SizePx, Strict, Unit
 
@@ -69,6 +69,6 @@ class SunConfig(Strict):
 class ReplayConfig(Strict):
     """A recording of venue messages, played as if they came now."""
 
-    file: str = Field(min_length=1, validation_alias=AliasChoices("file"))
+    file: str = Field(min_length=1)
     loop: bool = True
     speed: float = Field(1.0, gt=0, le=1000)
