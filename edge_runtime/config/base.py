@@ -1,5 +1,6 @@
 """What all sections share: strictness and the types that several of them use."""
 
+import re
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +15,18 @@ class Strict(BaseModel):
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=40)]
 SignalName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=80)]
 Rate = Annotated[float, Field(gt=0, le=240)]
-SizePx = Annotated[tuple[int, int], Field(description="width and height in pixels")]
-Rgb = Annotated[tuple[int, int, int], Field(description="red, green, blue, 0-255")]
+Side = Annotated[int, Field(ge=1, le=16384)]
+Channel = Annotated[int, Field(ge=0, le=255)]
+SizePx = Annotated[tuple[Side, Side], Field(description="width and height in pixels")]
+Rgb = Annotated[tuple[Channel, Channel, Channel], Field(description="red, green, blue, 0-255")]
 Unit = Annotated[float, Field(ge=0, le=1)]
+
+# Up to the last @ before a blank or a quote: a password may contain / ? and @ where somebody forgot to escape them.
+_USER = re.compile(r"://[^\s'\"]*@")
+_QUERY = re.compile(r"([?&;][\w.\-\[\]%]+=)[^&;\s'\"]*")
+_HIDDEN = "***"
+
+
+def redact(text: str) -> str:
+    """Hide user, password and every query value of the addresses in `text`."""
+    return _QUERY.sub(rf"\1{_HIDDEN}", _USER.sub(f"://{_HIDDEN}@", text))

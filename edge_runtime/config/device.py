@@ -1,6 +1,6 @@
 """The whole device config."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -44,6 +44,7 @@ class DisplayConfig(Strict):
     brightness: float = Field(100.0, ge=0, le=100, description="percent")
     vsync: bool = Field(True, description="let the display pace where it truly blocks; measured, never assumed")
     show_cursor: bool = False
+    screenshots: Literal["allowed", "blurred", "forbidden"] = Field("allowed", description="and the preview likewise")
 
 
 class MqttConfig(Strict):
@@ -108,7 +109,7 @@ class DeviceConfig(Strict):
     """Everything that makes a box this installation."""
 
     device_id: str = Field(pattern=r"^[a-z0-9-]+$", max_length=60)
-    rate_hz: Rate | Literal["display"] = 60.0
+    rate_hz: Annotated[float, Field(ge=5, le=240)] | Literal["display"] = 60.0
     seed: int = 0
     start_scene: str | None = Field(None, description="default: the first")
     display: DisplayConfig = DisplayConfig()

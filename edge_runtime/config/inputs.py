@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from edge_runtime.config.base import Name, Rate, SignalName, SizePx, Strict, Unit
 
+SOURCES = ("synthetic", "device", "file", "rtsp", "rtsps", "http", "https", "udp")
+"""What a camera's source begins with; or the path of a device."""
+
 
 class CameraConfig(Strict):
     """A moving picture from outside. Exactly one of `source` and `pipe`.
@@ -34,6 +37,12 @@ class CameraConfig(Strict):
     def _one_source(self) -> "CameraConfig":
         if (self.source is None) == (self.pipe is None):
             raise ValueError("give either source or pipe")
+        kind = (self.source or "").partition(":")[0]
+        if self.source is not None and kind not in SOURCES and not kind.startswith("/dev/"):
+            raise ValueError(
+                f".source = {self.source!r}: expected synthetic, device:0, /dev/v4l/by-id/..., file:clip.mp4, "
+                "rtsp://... or http://..."
+            )
         left, top, right, bottom = self.crop
         if right <= left or bottom <= top:
             raise ValueError(f"crop {self.crop} is empty: left < right and top < bottom are needed")

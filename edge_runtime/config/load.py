@@ -1,6 +1,5 @@
 """Reading and checking config files. Files only, never hardware: the same on a laptop, in CI and on the box."""
 
-import difflib
 import os
 import re
 import tomllib
@@ -12,11 +11,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from edge_runtime.config.device import DeviceConfig
+from edge_runtime.config.faults import first_line, show
+from edge_runtime.config.scenes import TextConfig
 from edge_runtime.errors import ConfigError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-_TYPE_TAG = re.compile(r"constrained-|literal\[|list\[|(float|str|int|function-after)\b")
 _MERGED_LISTS = ("cameras", "signals", "models", "scenes", "ladder")
+_MQTT_FILES = ("ca_file", "cert_file", "key_file", "password_file")
+_FILES = {"replay": ("file",), "mqtt": _MQTT_FILES}
+_DECLARED_TWICE = re.compile(r"Cannot declare \('(\w+)',\) twice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ def load(path: Path) -> DeviceConfig:
     try:
         return DeviceConfig.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_first_line(error)}") from error
+        raise ConfigError(f"{path}: {first_line(error, DeviceConfig)}") from error
 
 
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
@@ -58,18 +61,24 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
+        raise ConfigError(f"{path}: not TOML: {error}{_brackets(error)}") from error
     includes = tree.pop("include", [])
     if not isinstance(includes, list) or not all(isinstance(name, str) for name in includes):
-        raise ConfigError(f"{path}: include = {includes!r}: expected a list of file names")
+        raise ConfigError(f"{path}: include = {show(includes)}: expected a list of file names")
     merged: dict[str, Any] = {}
     for name in includes:
         _merge(merged, _read(path.parent / name, (*seen, path)))
     for section in _MERGED_LISTS:
         if section in tree and not isinstance(tree[section], list):
-            raise ConfigError(f"{path}: {section} = {tree[section]!r}: expected [[{section}]] tables")
+            raise ConfigError(f"{path}: {section} = {show(tree[section])}: expected [[{section}]] tables")
     _merge(merged, _absolute(tree, path.parent))
     return merged
+
+
+def _brackets(error: tomllib.TOMLDecodeError) -> str:
+    """The remedy for a section of which there may be many, written as if there were one."""
+    twice = _DECLARED_TWICE.search(str(error))
+    return f"; write [[{twice[1]}]], with two brackets" if twice and twice[1] in _MERGED_LISTS else ""
 
 
 def _merge(into: dict[str, Any], tree: dict[str, Any]) -> None:
@@ -84,56 +93,29 @@ def _merge(into: dict[str, Any], tree: dict[str, Any]) -> None:
 
 def _absolute(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Resolve the file names of a config against the folder it lies in."""
-    replay = tree.get("replay")
-    if isinstance(replay, dict) and isinstance(replay.get("file"), str):
-        replay["file"] = str(folder / replay["file"])
-    for camera in tree.get("cameras", []):
-        source = camera.get("source") if isinstance(camera, dict) else None
+    for section, keys in _FILES.items():
+        for table in _tables(tree, section):
+            for key in keys:
+                if isinstance(table.get(key), str):
+                    table[key] = str(folder / table[key])
+    for camera in _tables(tree, "cameras"):
+        source = camera.get("source")
         if isinstance(source, str) and source.startswith("file:"):
             camera["source"] = f"file:{folder / source.removeprefix('file:')}"
-    layers = [layer for scene in tree.get("scenes", []) if isinstance(scene, dict) for layer in scene.get("layers", [])]
-    for layer in layers:
-        if isinstance(layer, dict) and isinstance(layer.get("font"), str):
-            layer["font"] = str(folder / layer["font"])
+    for model in _tables(tree, "models"):
+        if isinstance(model.get("bundle"), str) and os.sep in model["bundle"]:
+            model["bundle"] = str(folder / model["bundle"])
+    for scene in _tables(tree, "scenes"):
+        for layer in _tables(scene, "layers"):
+            if isinstance(layer.get("font"), str):
+                layer["font"] = str(folder / layer["font"])
     return tree
 
 
-def _first_line(error: ValidationError) -> str:
-    """One line for the first fault: key, value, what was expected, the nearest known key for a typo."""
-    first = error.errors()[0]
-    loc = [part for i, part in enumerate(first["loc"]) if not _is_tag(first["loc"], i)]
-    key = ""
-    for part in loc:
-        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(str(loc[-1]), _known_keys(), n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else "; remove it"
-        return f"{key} = {first['input']!r}: no such key{hint}"
-    if first["type"] == "missing":
-        return f"{key}: is missing; it has no default"
-    if first["type"] == "value_error":
-        return f"{key}: {message}" if key else message
-    return f"{key} = {_short(first['input'])}: {message}"
-
-
-def _is_tag(loc: tuple[int | str, ...], i: int) -> bool:
-    """Whether a step of pydantic's path is no key of the file: the kind of a layer, or a type among several."""
-    before = loc[i - 2 : i]
-    if len(before) == 2 and before[0] == "layers":
-        return True
-    return isinstance(loc[i], str) and bool(_TYPE_TAG.match(str(loc[i])))
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _known_keys() -> list[str]:
-    schema = DeviceConfig.model_json_schema()
-    sections = [schema, *schema.get("$defs", {}).values()]
-    return sorted({key for section in sections for key in section.get("properties", {})})
+def _tables(tree: dict[str, Any], section: str) -> list[dict[str, Any]]:
+    """The tables of a section, one or many; nothing of what is wrong there."""
+    found = tree.get(section)
+    return [table for table in (found if isinstance(found, list) else [found]) if isinstance(table, dict)]
 
 
 def check(config: DeviceConfig) -> list[Finding]:
@@ -147,11 +129,21 @@ def check(config: DeviceConfig) -> list[Finding]:
         findings.append(Finding("warning", "a scene uses sun.* and there is no [sun] with the place: fallbacks show"))
     if not config.label.enabled:
         findings.append(Finding("warning", "the AI label is off: people are not told what they look at"))
-    if config.replay and not Path(config.replay.file).is_file():
-        findings.append(Finding("error", f"replay.file = {config.replay.file!r}: no such file"))
-    for camera in config.cameras:
-        kind, _, path = (camera.source or "").partition(":")
-        if kind == "file" and not Path(path).is_file():
-            text = f"camera {camera.name!r}: source = {camera.source!r}: no such file"
-            findings.append(Finding("error", text))
+    findings += [
+        Finding("error", f"{key} = {name!r}: no such file") for key, name in _files(config) if not Path(name).is_file()
+    ]
     return findings
+
+
+def _files(config: DeviceConfig) -> list[tuple[str, str]]:
+    """Every file that must be there, with the key that names it."""
+    files = [("replay.file", config.replay.file)] if config.replay else []
+    files += [(f"mqtt.{key}", name) for key in _MQTT_FILES if (name := getattr(config.mqtt, key, None))]
+    for i, camera in enumerate(config.cameras):
+        if camera.source and camera.source.startswith("file:"):
+            files.append((f"cameras[{i}].source", camera.source.removeprefix("file:")))
+    for i, scene in enumerate(config.scenes):
+        for j, layer in enumerate(scene.layers):
+            if isinstance(layer, TextConfig) and layer.font:
+                files.append((f"scenes[{i}].layers[{j}].font", layer.font))
+    return files

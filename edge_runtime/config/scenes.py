@@ -1,10 +1,11 @@
 """Scenes, their layers and the bindings that drive them: the artist's part of the file."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
 from edge_runtime.config.base import Name, Rgb, SignalName, Strict, Unit
+from edge_runtime.layout import VECTOR_LENGTH
 
 PROCEDURAL = "procedural"
 """The picture that is always there: every fallback list ends in it."""
@@ -40,6 +41,39 @@ class BindingConfig(Strict):
             raise ValueError("smooth_s and one_euro exclude each other; keep one")
         return self
 
+    def fault(self, limits: tuple[float, float] | None) -> str | None:
+        """What keeps it from driving a parameter of these limits (None: a text), after the binding's key; or None."""
+        return self._text_fault() if limits is None else self._number_fault(*limits)
+
+    def _text_fault(self) -> str | None:
+        for key in ("from_", "to", "curve", "smooth_s", "one_euro", "hysteresis", "rate_limit"):
+            if getattr(self, key) != type(self).model_fields[key].default:
+                return f".{key.rstrip('_')} is for numbers and this is a text; use format, or remove it"
+        trials = ((0.0,), ("",), (0.0,) * VECTOR_LENGTH)
+        if self.format is not None and not any(_fits(self.format, trial) for trial in trials):
+            return f".format = {self.format!r}: expected e.g. '{{:.0f}} °C', or '{{:.0f}} / {{:.0f}}' of a vector"
+        return None
+
+    def _number_fault(self, low: float, high: float) -> str | None:
+        if self.format is not None:
+            return ".format is for texts and this is a number; remove it"
+        if isinstance(self.fallback, str):
+            return f".fallback = {self.fallback!r}: expected a number from {low:g} to {high:g}"
+        within = f"is not within {low:g} to {high:g}"
+        if self.to is not None and not all(low <= end <= high for end in self.to):
+            return f".to = [{self.to[0]:g}, {self.to[1]:g}] {within}"
+        if self.fallback is not None and not low <= self.fallback <= high:
+            return f".fallback = {self.fallback:g} {within}"
+        return None
+
+
+def _fits(template: str, trial: tuple[float | str, ...]) -> bool:
+    try:
+        template.format(*trial)
+    except (ValueError, LookupError, AttributeError, TypeError):
+        return False
+    return True
+
 
 class LayerConfig(Strict):
     """What every layer has. `bind` maps parameters (the class's `PARAMETERS`) to signals."""
@@ -53,10 +87,12 @@ class LayerConfig(Strict):
 
     @model_validator(mode="after")
     def _known_parameters(self) -> "LayerConfig":
-        for parameter in self.bind:
+        for parameter, bind in self.bind.items():
             if parameter not in self.PARAMETERS:
                 known = ", ".join(sorted(self.PARAMETERS))
                 raise ValueError(f"bind.{parameter} is no parameter of this layer; known: {known}")
+            if fault := bind.fault(self.PARAMETERS[parameter]):
+                raise ValueError(f".bind.{parameter}{fault}")
         return self
 
     def default(self, parameter: str) -> float | str:
@@ -129,6 +165,9 @@ class ParticlesConfig(LayerConfig):
 
 
 AnyLayerConfig = Annotated[PictureConfig | FillConfig | TextConfig | ParticlesConfig, Field(discriminator="kind")]
+LAYER_KINDS: tuple[str, ...] = tuple(
+    get_args(kind.model_fields["kind"].annotation)[0] for kind in get_args(get_args(AnyLayerConfig)[0])
+)
 
 
 class SceneConfig(Strict):

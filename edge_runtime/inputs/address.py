@@ -8,13 +8,12 @@ import os
 import re
 from collections.abc import Mapping
 
+from edge_runtime.config.base import redact
 from edge_runtime.errors import InputError
 
+__all__ = ["expand", "redact"]
+
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-# Up to the last @ before a blank or a quote: a password may contain / ? and @ where somebody forgot to escape them.
-_USER = re.compile(r"://[^\s'\"]*@")
-_QUERY = re.compile(r"([?&;][\w.\-\[\]%]+=)[^&;\s'\"]*")
-_HIDDEN = "***"
 
 
 def expand(address: str, environment: Mapping[str, str] | None = None) -> str:
@@ -32,8 +31,3 @@ def expand(address: str, environment: Mapping[str, str] | None = None) -> str:
         return known[name]
 
     return _VARIABLE.sub(value, address)
-
-
-def redact(text: str) -> str:
-    """Hide user, password and every query value of the addresses in `text`."""
-    return _QUERY.sub(rf"\1{_HIDDEN}", _USER.sub(f"://{_HIDDEN}@", text))
