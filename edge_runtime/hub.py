@@ -1,13 +1,13 @@
 """The hub: everything that goes in and out of the box in words. MQTT, local commands, signals, screenshots.
 
 Every command, from wherever it comes, is judged here and given to the part that carries it out; every sender gets
-exactly one answer. One thread and one loop; only the broker's network thread and the one that encodes pictures run
+exactly one answer. One thread and one loop; only the broker's network thread and the one that writes files run
 beside it, and both talk to it by filing something and ringing the bell.
 """
 
 import os
 import selectors
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from edge_runtime.clock import Every, now_s, wall_s
 from edge_runtime.commands import COMMANDS, CommandRefused, Judge, Vocabulary
 from edge_runtime.config import DeviceConfig
 from edge_runtime.control.announcements import Announcements, availability
+from edge_runtime.control.background import Background, Done
 from edge_runtime.control.mqtt import MqttLink, Received
 from edge_runtime.control.orders import Orders, Tell
 from edge_runtime.control.signals import SignalRoutes
@@ -85,10 +86,13 @@ class Hub:
         self._link = self._open_link(config)
         session = self._file.state["session"]
         self._announcements = Announcements(self._topics, self._link, session=session, now_s=now_s())
-        self._orders = Orders(part, self._file, self._announcements, self._wake.ring)
+        self._background = Background(self._wake.ring)
+        self._writing: set[str] = set()
+        self._orders = Orders(part, self._file, self._announcements, self._background)
         self._replay = open_replay(config)
         self._replay_start_s = self._replayed_s = now_s()
         self._trace: TraceFile | None = None
+        self._trace_path: Path | None = None
         self._every = Every()
         self._counts = {"obeyed": 0, "refused": 0, "dropped": 0}
 
@@ -135,10 +139,14 @@ class Hub:
                 part.beat()
         finally:
             part.beat(within_s=WRITE_WITHIN_S)
+            self._background.close()
+            self._background.tend()
             self._file.tend(now_s(), at_once=True)
             if self._trace is not None:
-                self._trace.tend()
-            self._orders.close()
+                try:
+                    self._trace.tend()
+                except (OSError, ValueError) as error:
+                    self._trace_written(str(error))
             if self._link is not None:
                 self._link.close()
 
@@ -160,12 +168,32 @@ class Hub:
             self._part.report(self._statistics(at_s))
         self._orders.tend(at_s, at_unix_s)
         self._announcements.tend(at_s, at_unix_s)
+        self._background.tend()
         if self._file.due(at_s):
-            self._part.beat(within_s=WRITE_WITHIN_S)
-            self._file.tend(at_s)
+            self._write_state(at_s)
         if self._trace is not None and self._every.due("trace", 0.5, at_s):
-            self._part.beat(within_s=WRITE_WITHIN_S)
-            self._trace.tend()
+            self._in_background("trace", self._trace.tend, self._trace_written)
+
+    def _write_state(self, at_s: float) -> None:
+        if "state" not in self._writing:
+            copy = self._file.begin(at_s)
+            self._in_background("state", lambda: self._file.write(copy), lambda reason: self._file.end(copy, reason))
+
+    def _in_background(self, what: str, work: Callable[[], object], done: Done) -> None:
+        """Write a file without waiting for the disk; never the same one twice at once."""
+        if what in self._writing:
+            return
+        self._writing.add(what)
+
+        def written(reason: str | None) -> None:
+            self._writing.discard(what)
+            done(reason)
+
+        self._background.submit(work, written)
+
+    def _trace_written(self, reason: str | None) -> None:
+        if reason is not None:
+            event("trace_not_written", "error", path=str(self._trace_path), reason=reason)
 
     # -- messages of other parts and of local clients --------------------------------------------------------------
 
@@ -184,7 +212,8 @@ class Hub:
             case "started":
                 self._orders.started(str(message["part"]))
             case "trace":
-                self._trace = self._trace or TraceFile(Path(message["path"]), self._part.region("trace"))
+                self._trace_path = Path(message["path"])
+                self._trace = self._trace or TraceFile(self._trace_path, self._part.region("trace"))
             case "preview":
                 self._orders.preview(Path(message["path"]), float(message["every_s"]))
 

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from edge_runtime import logs
 from edge_runtime.display.trace import TRACE_COLUMNS, Row, TraceReader
 
 _TIME = TRACE_COLUMNS.index("time_s")
@@ -25,15 +24,20 @@ class TraceFile:
         self._failed = False
 
     def tend(self) -> None:
-        """Write what came since the last call; a disk that refuses is told once and left alone."""
+        """Write what came since the last call; a disk that refused once is left alone. From any thread, one at a time.
+
+        Raises:
+            OSError: it could not be written.
+            ValueError: what is there already is no trace.
+        """
         rows = self._reader.drain()
         if self._failed or not rows:
             return
         try:
             self._append(rows)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError):
             self._failed = True
-            logs.event("trace_not_written", "error", path=str(self._path), reason=str(error))
+            raise
 
     def _append(self, rows: list[Row]) -> None:
         with self._path.open("a+b") as file:

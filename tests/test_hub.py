@@ -202,6 +202,60 @@ def test_holds_are_told_again_to_a_part_that_started_anew(hub: RunningPart, venu
     }
 
 
+def test_a_hub_that_was_killed_keeps_what_it_promised(hub: RunningPart, venue: Venue, tmp_path: Path) -> None:
+    others = Others(hub)
+    style, at = "models.stylize.style.ink_wave", wall_s() + 4.0
+    assert others.ack(venue, venue.command("set", {"parameter": "mirror/fill.speed", "value": 2, "for_s": 60}))["ok"]
+    assert others.ack(venue, venue.command("set", {"parameter": style, "value": 0.5}))["ok"]
+    assert others.ack(venue, venue.command("scene", {"scene": "night", "at": at}))["ok"]
+    held, seen = len(hub.messages("hold")), len(hub.messages("apply"))
+    hub.kill()
+    hub.start()
+    eventually(lambda: len(hub.messages("hold")) == held + 2, 5.0, "it holds on")
+    again = {message["parameter"]: message["until_s"] for message in hub.messages("hold")[held:]}
+    assert again["style.ink_wave"] is None
+    assert 50 < again["mirror/fill.speed"] - now_s() <= 60
+    scene = eventually(lambda: hub.messages("apply")[seen:], 8.0, "the scene starts")[0]
+    assert (scene["command"], scene["args"]["scene"]) == ("scene", "night")
+    assert wall_s() >= at
+    kept = json.loads((tmp_path / "orders.json").read_text())
+    assert kept["scheduled"] == []
+
+
+def test_a_ledger_of_another_run_binds_nobody(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    kept = {"run": 1.0, "holds": [["mirror/fill.speed", 2.0, None]], "scheduled": [], "owed": []}
+    (tmp_path / "orders.json").write_text(json.dumps(kept))
+    with RunningPart("hub", box_config(mosquitto.url), tmp_path, model_folders=MODELS) as hub:
+        wait_until_connected(hub)
+        assert not hub.messages("hold")
+        assert not hub.events("orders_unreadable")
+
+
+@pytest.mark.parametrize("policy", ["blurred", "forbidden"])
+def test_screenshots_obey_the_box_policy(mosquitto: Mosquitto, venue: Venue, tmp_path: Path, policy: str) -> None:
+    display = {"kind": "headless", "canvas_px": [64, 36], "screenshots": policy}
+    config = box_config(mosquitto.url, display=display)
+    with RunningPart("hub", config, tmp_path, model_folders=MODELS) as hub:
+        wait_until_connected(hub)
+        slot = hub.memory.writer("presented")
+        frame = slot.next((36, 64, 4))
+        frame[...] = 0
+        frame[:, ::2] = 200
+        slot.publish(1.0, 1.0)
+        others = Others(hub)
+        hub.send("preview", path=str(tmp_path / "preview.png"), every_s=0.2)
+        ack = others.ack(venue, venue.command("screenshot", {}))
+        if policy == "forbidden":
+            assert (ack["ok"], "forbidden" in ack["reason"]) == (False, True)
+            assert not (tmp_path / "preview.png").exists()
+            assert not (tmp_path / "screenshots").exists()
+            assert not others.asked("expose")
+            return
+        picture = cv2.imread(ack["result"]["path"])
+        assert picture is not None
+        assert float(picture.std()) < 30
+
+
 def test_messages_of_the_venue_reach_the_board_and_wrong_ones_do_not(hub: RunningPart, venue: Venue) -> None:
     venue.publish("venue/weather", {"rain_mm_h": 2.5})
     venue.publish("venue/votes/main", {"options": [{"share": 0.2}, {"share": 0.8}]})

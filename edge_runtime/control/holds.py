@@ -1,6 +1,7 @@
 """Parameters that a command holds at a value, until released or for a while."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -16,8 +17,8 @@ class Hold:
 class Holds:
     """What is held now. Pure: it is told the time. Bounded by the vocabulary, which knows every parameter."""
 
-    def __init__(self) -> None:
-        self._holds: dict[str, Hold] = {}
+    def __init__(self, holds: Mapping[str, Hold] | None = None) -> None:
+        self._holds = dict(holds or {})
 
     def put(self, parameter: str, value: float | str | None, for_s: float | None, now_s: float) -> float | None:
         """Hold a parameter, or release it with None; until when it holds, or None for ever (or not at all)."""

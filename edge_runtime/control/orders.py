@@ -1,7 +1,8 @@
 """Carrying out commands that were judged: which part does it, what is remembered of it, what its sender is told.
 
 Scene, blackout and brightness are remembered on disk and reach a restarted show through its plan. Held parameters are
-remembered here and sent again to a part that started anew. What `desired` asks is asked of the show until it obeys.
+remembered here and sent again to a part that started anew; a ledger keeps them for our own successor. What `desired`
+asks is asked of the show until it obeys.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,8 +25,10 @@ from edge_runtime.commands import (
     SetCommand,
 )
 from edge_runtime.control.announcements import Announcements
+from edge_runtime.control.background import Background, Done
 from edge_runtime.control.holds import Hold, Holds
-from edge_runtime.control.pictures import KEPT_SCREENSHOTS, Done, PictureWriter, copy_picture
+from edge_runtime.control.ledger import Ledger, Promises
+from edge_runtime.control.pictures import KEPT_SCREENSHOTS, PictureWriter, copy_picture
 from edge_runtime.control.requests import Answer, Requests, Result
 from edge_runtime.control.state import StateFile
 from edge_runtime.errors import Refused
@@ -42,20 +45,23 @@ Tell = Callable[[Mapping[str, object]], None]
 class Orders:
     """The hub's executive. Used from the hub's thread; nothing here waits."""
 
-    def __init__(self, part: Part, state: StateFile, announcements: Announcements, wake: Callable[[], object]) -> None:
+    def __init__(self, part: Part, state: StateFile, announcements: Announcements, background: Background) -> None:
         self._part, self._state, self._announcements = part, state, announcements
         self._workers = {model.name: f"worker:{model.worker}" for model in part.config.models}
         self._requests = Requests(part.send)
-        self._pictures = PictureWriter(wake)
+        self._pictures = PictureWriter(background)
         self._presented = part.reader("presented")
         self._exposing: list[Answer] = []
-        self._holds = Holds()
-        self._scheduled: list[SceneCommand] = []
-        self._owed: dict[str, Command] = {}
+        self._ledger = Ledger(part.runtime_folder / "orders.json", part.started_s)
+        promises = self._ledger.read()
+        self._holds = Holds(promises.holds)
+        self._scheduled = promises.scheduled
+        self._owed = {command.NAME: command for command in promises.owed}
         self._paying: set[str] = set()
         self._restart_hub_at_s: float | None = None
         self._preview: tuple[Path, float] | None = None
         self._preview_due_s = 0.0
+        self._send_holds()  # to parts that started while we were away
         self.announce()
 
     # -- commands ------------------------------------------------------------------------------------------------
@@ -120,11 +126,13 @@ class Orders:
                 self._holds.put(command.parameter, command.value, command.for_s, now_s())
             case IdentifyCommand():
                 return
+        self._write_down()
         self.announce()
 
     def _hold(self, command: SetCommand) -> None:
         until_s = self._holds.put(command.parameter, command.value, command.for_s, now_s())
         self._send_hold(command.parameter, command.value, until_s)
+        self._write_down()
         self.announce()
 
     def _send_hold(self, parameter: str, value: float | str | None, until_s: float | None) -> None:
@@ -138,6 +146,11 @@ class Orders:
         if len(self._scheduled) >= SCHEDULED_SCENES:
             raise Refused(f"busy: {SCHEDULED_SCENES} scenes are scheduled")
         self._scheduled.append(command)
+        self._write_down()
+
+    def _write_down(self) -> None:
+        """Keep what is promised for our successor, before the sender is told that it is."""
+        self._ledger.write(Promises(self._holds.current(now_s()), self._scheduled, list(self._owed.values())))
 
     # -- what must hold ------------------------------------------------------------------------------------------
 
@@ -157,6 +170,7 @@ class Orders:
         for command in commands:
             self._remember(command)
             self._owed[command.NAME] = command
+        self._write_down()
         self.announce()
         return True
 
@@ -171,6 +185,7 @@ class Orders:
         self._paying.discard(command.NAME)
         if not result.get("ok") and not result.get("silent") and self._owed.get(command.NAME) == command:
             del self._owed[command.NAME]
+            self._write_down()
             event("desired_not_obeyed", "error", command=command.NAME, reason=str(result.get("reason")))
 
     def announce(self) -> None:
@@ -190,9 +205,13 @@ class Orders:
             self._remind("scene", scene=state.get("scene", self._part.config.first_scene), fade_s=0.0)
             self._remind("blackout", on=state["blackout"])
             self._remind("brightness", percent=state.get("brightness", self._part.config.display.brightness))
+        self._send_holds(part)
+
+    def _send_holds(self, part: str | None = None) -> None:
+        """Tell one part, or each, what it is to hold."""
         for parameter, hold in self._holds.current(now_s()).items():
             model = parameter.split(".")[1] if parameter.startswith("models.") else ""
-            if self._workers.get(model, "show") == part:
+            if part in {None, self._workers.get(model, "show")}:
                 self._send_hold(parameter, hold.value, hold.until_s if hold != Hold(hold.value) else None)
 
     def _remind(self, command: str, **args: object) -> None:
@@ -202,9 +221,12 @@ class Orders:
 
     def preview(self, path: Path, every_s: float) -> None:
         """Keep a picture of the show up to date in a file."""
-        self._preview = (path, max(0.2, every_s))
+        if self._part.config.display.screenshots != "forbidden":
+            self._preview = (path, max(0.2, every_s))
 
     def _screenshot(self, done: Answer) -> None:
+        if self._part.config.display.screenshots == "forbidden":
+            raise Refused("screenshots are forbidden on this box: display.screenshots in its config")
         if self._pictures.busy:
             raise Refused("busy: other screenshots are being written")
         stamp = datetime.fromtimestamp(wall_s(), UTC).strftime("%Y-%m-%dT%H-%M-%S-%f")
@@ -222,7 +244,8 @@ class Orders:
             elif (bgr := copy_picture(self._presented, int(result.get("sequence", 0)))) is None:
                 done("the picture changed while it was read; try again")
             else:
-                self._pictures.write(bgr, path, done, keep=keep)
+                blurred = self._part.config.display.screenshots == "blurred"
+                self._pictures.write(bgr, path, done, keep=keep, blurred=blurred)
 
         self._exposing.append(exposed)
         if len(self._exposing) == 1:  # whoever asks meanwhile gets the same frame: the show holds one question
@@ -246,10 +269,10 @@ class Orders:
     def tend(self, at_s: float, at_unix_s: float) -> None:
         """Do what is due."""
         self._requests.tend(at_s)
-        self._pictures.tend()
         self._pay()
         for command in [scene for scene in self._scheduled if scene.at is not None and scene.at <= at_unix_s]:
             self._scheduled.remove(command)
+            self._write_down()
             self._apply(command, partial(self._scene_was_due, command), at_s)
         if self._restart_hub_at_s is not None and at_s >= self._restart_hub_at_s:
             self._restart_hub_at_s = None
@@ -262,7 +285,3 @@ class Orders:
     def _scene_was_due(self, command: SceneCommand, result: Result) -> None:
         if not result.get("ok"):
             event("scheduled_scene_failed", "warning", scene=command.scene, reason=str(result.get("reason")))
-
-    def close(self) -> None:
-        """Finish the picture in hand."""
-        self._pictures.close()

@@ -62,7 +62,7 @@ def load_state(path: Path) -> State:
 
 
 class StateFile:
-    """The state and its file. Used from one thread: the hub's. Every write is whole or not there at all."""
+    """The state and its file. Used from the hub's thread, but for `write`. Every write is whole or not at all."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -79,19 +79,38 @@ class StateFile:
         """Write what changed, at most once in `WRITE_EVERY_S`; a disk that refuses is told once and tried again."""
         if not self.due(math.inf if at_once else now_s):
             return
-        self._next_write_s = now_s + WRITE_EVERY_S
+        copy = self.begin(now_s)
         try:
-            write_atomically(self._path, json.dumps(self.state).encode())
+            self.write(copy)
         except OSError as error:
-            if not self._failing:
-                event("state_not_written", "error", path=str(self._path), reason=str(error))
-            self._failing = True
-            return
-        self._written, self._failing = self.state.copy(), False
+            self.end(copy, str(error))
+        else:
+            self.end(copy, None)
+
+    def begin(self, now_s: float) -> State:
+        """A copy of the state, to be handed to `write` and then to `end`."""
+        self._next_write_s = now_s + WRITE_EVERY_S
+        return self.state.copy()
+
+    def write(self, copy: State) -> None:
+        """Write the copy. From any thread, one at a time: a worn SD card takes seconds.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        write_atomically(self._path, json.dumps(copy).encode())
+
+    def end(self, copy: State, reason: str | None) -> None:
+        """Take note of what became of the copy: why it was not written, or None."""
+        if reason is None:
+            self._written = copy
+        elif not self._failing:
+            event("state_not_written", "error", path=str(self._path), reason=reason)
+        self._failing = reason is not None
 
 
-def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replace a file so that a power cut leaves the old one or the new one.
+def write_atomically(path: Path, content: bytes, mode: int = 0o600, *, durable: bool = True) -> None:
+    """Replace a file so that a power cut leaves the old one or the new one; not `durable`: only a crash of ours does.
 
     Raises:
         OSError: it could not be written; the old file is untouched.
@@ -103,12 +122,15 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         partial.replace(path)
     except OSError:
         with contextlib.suppress(OSError):
             partial.unlink()
         raise
+    if not durable:
+        return
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
