@@ -57,18 +57,29 @@ class Binding:
         config: BindingConfig,
         *,
         source: tuple[float, float],
-        target: tuple[float, float],
+        limits: tuple[float, float],
         stale_after_s: float,
         fallback: float,
     ) -> None:
         self.config = config
-        self._from, self._to = source, target
+        self._from, self._to, self._limits = source, config.to or limits, limits
         self._stale_after_s = stale_after_s
         self._fallback = fallback
         self._one_euro = OneEuro(config.one_euro) if config.one_euro else None
         self._aim: float | None = None
         self.value = fallback
         self.stale = True
+
+    @property
+    def filters(self) -> list[str]:
+        """What keeps the value from following at once, in words."""
+        config = self.config
+        return [
+            *([f"smoothing {config.smooth_s:g} s"] if config.smooth_s else []),
+            *([f"One-Euro filter of {config.one_euro.min_cutoff_hz:g} Hz"] if config.one_euro else []),
+            *([f"changes below {config.hysteresis:g} ignored"] if config.hysteresis else []),
+            *([f"at most {config.rate_limit:g} a second"] if config.rate_limit else []),
+        ]
 
     def map(self, raw: float) -> float:
         """A raw signal value in the parameter's unit, before any filter."""
@@ -77,10 +88,11 @@ class Binding:
         return self._to[0] + _CURVES[self.config.curve](share) * (self._to[1] - self._to[0])
 
     def update(self, snapshot: Snapshot, step_s: float) -> float:
-        """The parameter's value after `step_s` more seconds."""
+        """The parameter's value after `step_s` more seconds, within the parameter's limits whatever the config says."""
         raw = snapshot.number(self.config.signal)
         self.stale = raw is None or snapshot.age_s(self.config.signal) > self._stale_after_s
         aim = self._fallback if self.stale or raw is None else self.map(raw)
+        aim = min(self._limits[1], max(self._limits[0], aim))
         if self._aim is None:  # the first frame starts where the signal is, without a swing
             self._aim = self.value = aim
             if self._one_euro:
@@ -129,7 +141,7 @@ def format_value(value: Value, template: str | None) -> str:
         return value if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
     try:
         return template.format(*value) if isinstance(value, tuple) else template.format(value)
-    except (ValueError, IndexError, KeyError):
+    except (ValueError, LookupError, AttributeError, TypeError):
         return str(value)
 
 
@@ -230,6 +242,7 @@ class Parameters:
             }
             if isinstance(binding, Binding) and isinstance(raw, float):
                 answer["mapped"] = binding.map(raw)
+                answer["filters"] = binding.filters
         return answer
 
 
@@ -243,11 +256,11 @@ def _open_binding(
         words = own if own is not None else signal.fallback if signal and isinstance(signal.fallback, str) else default
         return TextBinding(bind, stale_after_s=stale_after_s, fallback=str(words))
     source = bind.from_ or config.signal_range(bind.signal)
-    binding = Binding(bind, source=source, target=bind.to or limits, stale_after_s=stale_after_s, fallback=0.0)
+    binding = Binding(bind, source=source, limits=limits, stale_after_s=stale_after_s, fallback=0.0)
     if isinstance(own, int | float):
         fallback = float(own)
     elif signal is not None and isinstance(signal.fallback, int | float):
         fallback = binding.map(float(signal.fallback))
     else:
         fallback = float(default) if not isinstance(default, str) else limits[0]
-    return Binding(bind, source=source, target=bind.to or limits, stale_after_s=stale_after_s, fallback=fallback)
+    return Binding(bind, source=source, limits=limits, stale_after_s=stale_after_s, fallback=fallback)

@@ -60,6 +60,15 @@ def test_values_outside_the_range_are_clamped_and_a_range_may_run_backwards() ->
     assert bench.after(0.1) == pytest.approx(20.0)
 
 
+def test_no_config_drives_a_parameter_out_of_its_limits() -> None:
+    bench = Bench(to=[-50, 500], fallback=900.0)
+    assert bench.after(0.1) == 100.0
+    bench.put(10.0)
+    assert bench.after(0.1) == 100.0
+    bench.put(0.0)
+    assert bench.after(0.1) == 0.0
+
+
 @pytest.mark.parametrize(("curve", "value"), [("linear", 25.0), ("smooth", 15.625), ("square", 6.25), ("root", 50.0)])
 def test_curves_bend_between_the_same_ends(curve: str, value: float) -> None:
     bench = Bench(curve=curve)
@@ -132,8 +141,9 @@ def test_words_go_through_their_format_and_fall_back() -> None:
     assert bench.after(0.1, "text") == "«hello»"
 
 
-def test_a_format_that_does_not_fit_shows_the_value_plainly() -> None:
-    bench = Bench(signal="words", format="{:.1f}")
+@pytest.mark.parametrize("template", ["{:.1f}", "{", "{rain}", "{1}", "{0.size}", "{0[rain]}"])
+def test_a_format_that_does_not_fit_shows_the_value_plainly(template: str) -> None:
+    bench = Bench(signal="words", format=template)
     bench.put("hello", "words")
     assert bench.after(0.1, "text") == "hello"
 
@@ -173,3 +183,14 @@ def test_why_tells_signal_value_age_and_what_it_became() -> None:
     why = bench.why()
     assert (why["by"], why["signal"], why["raw"], why["mapped"]) == ("signal", "rain", 2.5, 25.0)
     assert why["age_s"] == pytest.approx(1.0, abs=0.05)
+
+
+def test_why_tells_what_keeps_a_value_from_following_at_once() -> None:
+    bench = Bench(smooth_s=3.0, hysteresis=0.5, rate_limit=20.0)
+    bench.put(2.5)
+    bench.after(0.1)
+    assert bench.why()["filters"] == ["smoothing 3 s", "changes below 0.5 ignored", "at most 20 a second"]
+    bench = Bench(one_euro={"min_cutoff_hz": 0.5})
+    bench.put(2.5)
+    bench.after(0.1)
+    assert bench.why()["filters"] == ["One-Euro filter of 0.5 Hz"]
