@@ -18,6 +18,19 @@ examples:
   edge-runtime why mirror/rain.rate --device foyer-left   why does it rain?
 """
 
+_SEND_EPILOG = """\
+commands, with what may be left out in brackets:
+  scene scene= [fade_s=] [at=]              change the scene; at is a Unix time
+  set parameter= value= [for_s=]            hold a parameter; value=null lets go of it
+  prompt text=                              words for the scene that listens to prompt.text
+  blackout on=                              true or false
+  brightness percent=                       0 to 100
+  screenshot                                keep the picture as a file on the box
+  identify [seconds=]                       show which box this is
+  restart-part part=                        e.g. camera:main
+Values are JSON, else text: a text that looks like a number goes in two pairs of quotes, value='"40"'.
+"""
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -81,11 +94,11 @@ def _add_control_commands(commands: "argparse._SubParsersAction[argparse.Argumen
         "send",
         help="send a command and print the answer",
         description="Send a command over MQTT to TARGET: a device id, group/NAME, all, or local for this box.",
+        epilog=_SEND_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     send.add_argument("target")
-    send.add_argument(
-        "name", metavar="command", help="scene, set, prompt, blackout, brightness, screenshot, identify, restart-part"
-    )
+    send.add_argument("name", metavar="command", help="one of those below")
     send.add_argument(
         "arguments", nargs="*", metavar="key=value", help="e.g. scene=mirror fade_s=2; values are JSON, else text"
     )

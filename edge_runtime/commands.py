@@ -208,7 +208,8 @@ class Vocabulary:
             return
         if limits is None:
             if not isinstance(value, str):
-                raise Refused(f'{parameter} = {_short(value)}: expected a text, in quotes: "{value:g}"')
+                hint = f"""put it in quotes, on the command line value='"{value:g}"'"""
+                raise Refused(f"{parameter} = {_short(value)}: expected a text; {hint}")
             if len(value) > MAX_TEXT_LETTERS:
                 raise Refused(f"{parameter}: a text of {len(value)} characters, {MAX_TEXT_LETTERS} at most")
             try:

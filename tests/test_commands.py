@@ -138,7 +138,7 @@ def test_json_of_untrusted_senders_keeps_whole_texts_and_numbers() -> None:
         ("W" * 401, "401 characters, 400 at most"),
         ("W" * 300 + "a\n" * 1200, "400 at most"),
         ("\x1b[2J", "control characters cannot be shown"),
-        (40, 'expected a text, in quotes: "40"'),
+        (40, """expected a text; put it in quotes, on the command line value='"40"'"""),
     ],
 )
 def test_words_that_cannot_be_shown_are_refused_by_set(value: object, reason: str) -> None:

@@ -16,16 +16,33 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(why, indent=2))
         return 0
-    print(f"{arguments.parameter} = {why['value']} ({_because(why)})")
+    print(tell(arguments.parameter, why))
     return 0
 
 
+def tell(parameter: str, why: dict[str, object]) -> str:
+    """One line: the value and where it comes from."""
+    return f"{parameter} = {_show(why['value'])} ({_because(why)})"
+
+
+def _show(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(_show(number) for number in value)}]"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1000.0 else f"{value:.0f}"
+    return repr(value) if isinstance(value, str) else str(value)
+
+
 def _because(why: dict[str, object]) -> str:
-    signal = f"signal {why.get('signal')} = {why.get('raw')}, {why.get('age_s')} s old"
+    signal = f"signal {why.get('signal')} = {_show(why.get('raw'))}, {_show(why.get('age_s'))} s old"
     match why["by"]:
         case "held":
             left_s = why.get("left_s")
-            return "held by a command until released" if left_s is None else f"held by a command for {left_s} s more"
+            return (
+                "held by a command until released"
+                if left_s is None
+                else f"held by a command for {_show(left_s)} s more"
+            )
         case "fixed":
             return "fixed in the config"
         case "fallback":
@@ -35,4 +52,6 @@ def _because(why: dict[str, object]) -> str:
                 else f"fallback: signal {why.get('signal')} never came"
             )
         case _:
-            return f"{signal}, mapped to {why['mapped']:.4g}" if isinstance(why.get("mapped"), float) else signal
+            mapped = [f"mapped to {_show(why['mapped'])}"] if "mapped" in why else []
+            filters = why.get("filters")
+            return ", ".join([signal, *mapped, *(filters if isinstance(filters, list) else [])])

@@ -71,7 +71,7 @@ def test_send_prints_the_answer_and_its_exit_code_says_yes_or_no(
     assert main(["send", "local", "scene", "scene=nigth"]) == 1
     assert "known: mirror, night" in json.loads(capsys.readouterr().out)["reason"]
     assert main(["send", "local", "scene", "night"]) == 2
-    assert "expected key=value" in capsys.readouterr().err
+    assert "scene night: expected scene=, e.g. scene=night" in capsys.readouterr().err
     assert main(["send", "local", "screenshot"]) == 0
     picture = Path(json.loads(capsys.readouterr().out)["result"]["path"])
     assert picture.read_bytes().startswith(b"\x89PNG")
