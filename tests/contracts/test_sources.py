@@ -78,7 +78,6 @@ def test_a_source_may_be_closed_twice_and_opened_again(opening: OpenSource) -> N
         ({"source": "/dev/v4l/by-id/usb-absent:1-video-index0"}, "usb-absent:1-video-index0: no such camera"),
         ({"source": "/dev/null"}, "/dev/null: cannot be opened"),
         ({"source": "device:0", "controls": {"exposrue": 1}}, "CAP_PROP_EXPOSRUE"),
-        ({"source": "gopher://venue"}, "'gopher://venue' is no camera; known: synthetic, device:0"),
         ({"source": "http://127.0.0.1:9/stream"}, "no stream"),
         ({"source": "rtsp://${EDGE_ABSENT}@127.0.0.1/a"}, "EDGE_ABSENT"),
         ({"pipe": ["/nowhere/program"]}, "/nowhere/program: there is no such program"),
