@@ -6,6 +6,7 @@ beside it, and both talk to it by filing something and ringing the bell.
 """
 
 import os
+import re
 import selectors
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -238,6 +239,8 @@ class Hub:
                 self._link.publish_retained()
         for command in commands:
             self._judge_and_obey(command, partial(self._announcements.ack, command=command))
+        for command in self._link.inbox.take_refused():
+            self._refuse_busy(command)
         for message in messages:
             if message.topic == self._topics.desired:
                 self._hear_desired(message)
@@ -260,6 +263,17 @@ class Hub:
             return
         self._counts["obeyed"] += 1
         self._orders.obey(order, tell, arrived_s=received.arrived_s)
+
+    def _refuse_busy(self, command: Received) -> None:
+        """Answer a command that found the queue full, as far as its beginning tells whose it is."""
+        found = re.search(rb'"id"\s*:\s*"([\x21\x23-\x5b\x5d-\x7e]{1,64})"', command.payload)
+        self._counts["refused"] += 1
+        ack = {
+            "id": found.group(1).decode() if found else None,
+            "ok": False,
+            "reason": "busy: too many commands at once",
+        }
+        self._announcements.ack(ack, command)
 
     def _hear_desired(self, received: Received) -> None:
         if not received.payload:  # somebody cleared it

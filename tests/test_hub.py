@@ -2,6 +2,7 @@
 
 import json
 import random
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,15 @@ def test_answers_also_go_where_the_sender_asks_for_them(venue: Venue) -> None:
     again = envelope({"text": "hello"})
     venue.publish(f"edge/{DEVICE}/cmd/prompt", again, ResponseTopic="$SYS/broker")
     assert venue.ack(again["id"])["ok"]
+
+
+def test_a_flood_of_commands_is_answered_to_the_last(hub: RunningPart, venue: Venue) -> None:
+    hub.signal(signal.SIGSTOP)  # its queue is full when it looks again, or the broker still holds some back
+    numbers = [venue.command("prompt", {"text": f"{i}"}) for i in range(120)]
+    hub.signal(signal.SIGCONT)
+    eventually(lambda: all(venue.find_ack(number) for number in numbers), 10.0, "everybody has an answer")
+    reasons = {ack.get("reason") for ack in map(venue.find_ack, numbers) if ack and not ack["ok"]}
+    assert reasons <= {"busy: too many commands at once"}
 
 
 def test_a_scene_can_be_told_when_to_start(hub: RunningPart, venue: Venue) -> None:

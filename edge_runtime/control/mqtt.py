@@ -16,7 +16,7 @@ import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,6 +44,8 @@ MAX_PACKET_BYTES = 66 * 1024
 QUEUED_MESSAGES = 500
 IN_FLIGHT_MESSAGES = 50
 WAITING_COMMANDS = 64
+KEPT_OF_DROPPED_BYTES = 200
+"""Of a command that found the queue full: its id, mostly, stands at the front."""
 WAITING_TOPICS = 256
 CONNECT_TIMEOUT_S = 5.0
 FLUSH_S = 1.0
@@ -60,6 +62,10 @@ class Received:
     """Monotonic."""
     response_topic: str | None = None
     correlation: bytes | None = None
+
+    def beginning(self) -> "Received":
+        """The message cut short: enough to answer it, too little to fill the memory."""
+        return replace(self, payload=self.payload[:KEPT_OF_DROPPED_BYTES])
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +88,18 @@ class Inbox:
         self._wake = wake
         self._lock = threading.Lock()
         self._commands: deque[Received] = deque()
+        self._refused: deque[Received] = deque(maxlen=WAITING_COMMANDS)
         self._signals: dict[str, Received] = {}
         self._notes: deque[Note] = deque(maxlen=50)
         self.dropped = 0
 
     def file_command(self, message: Received) -> None:
-        """Queue a command; the newest is dropped when the queue is full."""
+        """Queue a command; when the queue is full the newest is dropped, and its beginning kept to answer it."""
         with self._lock:
             if len(self._commands) < WAITING_COMMANDS:
                 self._commands.append(message)
             else:
+                self._refused.append(message.beginning())
                 self.dropped += 1
         self._wake()
 
@@ -109,6 +117,13 @@ class Inbox:
         with self._lock:
             self._notes.append(note)
         self._wake()
+
+    def take_refused(self) -> list[Received]:
+        """Beginnings of the commands that found the queue full, oldest first; of very many the newest."""
+        with self._lock:
+            refused = list(self._refused)
+            self._refused.clear()
+        return refused
 
     def take(self, limit: int) -> tuple[list[Note], list[Received], list[Received]]:
         """Notes, commands and signal messages, oldest first, up to `limit` of each."""

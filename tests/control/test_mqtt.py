@@ -9,6 +9,7 @@ import pytest
 from edge_runtime.config import MqttConfig
 from edge_runtime.control.client import send
 from edge_runtime.control.mqtt import (
+    KEPT_OF_DROPPED_BYTES,
     QUEUED_MESSAGES,
     WAITING_COMMANDS,
     WAITING_TOPICS,
@@ -56,6 +57,19 @@ def test_an_inbox_drops_the_newest_commands_and_keeps_the_newest_of_each_topic()
     assert [message.topic for message in signals] == [f"venue/{i}" for i in range(WAITING_TOPICS)] + [TOPICS.desired]
     assert {message.payload for message in signals[:-1]} == {b"2"}
     assert inbox.take(1000) == ([], [], [])
+
+
+def test_the_beginnings_of_commands_that_find_the_inbox_full_are_kept_to_answer_them() -> None:
+    inbox = Inbox(lambda: None)
+    for i in range(3 * WAITING_COMMANDS):
+        payload = b'{"id": "%d", ' % i + b"x" * 60_000
+        inbox.file_command(Received("edge/all/cmd/scene", payload, False, 0.0, "reply/desk", b"7"))
+    refused = inbox.take_refused()
+    assert len(refused) == WAITING_COMMANDS
+    assert refused[-1].payload.startswith(b'{"id": "191", x')
+    assert {len(message.payload) for message in refused} == {KEPT_OF_DROPPED_BYTES}
+    assert {(message.response_topic, message.correlation) for message in refused} == {("reply/desk", b"7")}
+    assert inbox.take_refused() == []
 
 
 @pytest.mark.parametrize(
