@@ -40,7 +40,7 @@ def test_why_says_what_drives_a_parameter(here: RunningDevice, capsys: pytest.Ca
         assert main(["why", parameter]) == 0
         return capsys.readouterr().out.strip()
 
-    assert why("mirror/picture.zoom") == "mirror/picture.zoom = 1.0 (fixed in the config)"
+    assert why("mirror/picture.zoom") == "mirror/picture.zoom = 1 (fixed in the config)"
     assert "(fallback: signal weather.rain never came)" in why("night/fill.warmth")
     assert here.send("set", parameter="night/fill.warmth", value=0.25, for_s=60).ok
     assert why("night/fill.warmth").startswith("night/fill.warmth = 0.25 (held by a command for ")
