@@ -6,6 +6,7 @@ behind. This room knows bytes only; `slots` and `signals` give them meaning.
 
 import contextlib
 import ctypes
+import fcntl
 import mmap
 import os
 import platform
@@ -21,9 +22,10 @@ _FUTEX_WAIT, _FUTEX_WAKE = 0, 1
 
 
 def create_region(name: str, size_bytes: int) -> int:
-    """A zeroed memfd of fixed size; the caller owns the descriptor."""
+    """A zeroed memfd whose size nobody can change; the caller owns the descriptor."""
     descriptor = os.memfd_create(f"edge-{name}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(descriptor, size_bytes)
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
     return descriptor
 
 

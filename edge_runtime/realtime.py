@@ -18,7 +18,7 @@ X_SERVER_PRIORITY = SHOW_PRIORITY + 1
 """Flips wait for the X server, so it goes first."""
 
 _CAP_SYS_NICE = 23
-_REMEDY = "grant it in the unit: LimitRTPRIO=20"
+REMEDY = "in the unit: LimitRTPRIO=20; for a user: '@video - rtprio 20' in /etc/security/limits.d/edge-runtime.conf"
 _POLICIES = {
     os.SCHED_OTHER: "other",
     os.SCHED_FIFO: "fifo",
@@ -58,7 +58,7 @@ def realtime_permitted(priority: int = SHOW_PRIORITY) -> tuple[bool, str]:
         return True, "CAP_SYS_NICE" if capable else f"RLIMIT_RTPRIO is {limit}"
     if capable or not 0 <= limit < priority:
         return False, "permitted to this user, refused by the kernel: its control group has no real-time share"
-    return False, f"RLIMIT_RTPRIO is {limit}, {priority} is needed; {_REMEDY}"
+    return False, f"RLIMIT_RTPRIO is {limit}, {priority} is needed"
 
 
 def _has_cap_sys_nice() -> bool:

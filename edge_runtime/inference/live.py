@@ -69,7 +69,7 @@ class LiveModel:
     @property
     def settled(self) -> bool:
         """True when it has given a result, or has nothing yet to give one of."""
-        return self.runs > 0 or (bool(self._readers) and not self._frames)
+        return self.runs > 0 or len(self._frames) < len(self._readers)
 
     @property
     def patience_s(self) -> float:

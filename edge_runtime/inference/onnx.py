@@ -58,14 +58,24 @@ class OnnxSession:
         self.run_s = 0.0
         path = bundle.file(precision)
         ort.set_default_logger_severity(_FATAL_ONLY)  # a GPU build on a box without one prints banners otherwise
-        wanted = list(providers) or _providers()
+        usable, hindrance = _providers()
+        wanted = list(providers) or usable
         try:
             self._ort: Any = ort.InferenceSession(str(path), _options(threads), providers=wanted)
         except _ERRORS as error:
             raise SessionError(f"{path}: cannot be loaded: {_first_line(error)}") from error
         self.provider: str = self._ort.get_providers()[0]
-        if self.provider != wanted[0]:
-            event("provider_downgraded", "warning", bundle=bundle.manifest.name, wanted=wanted[0], seen=self.provider)
+        best = CUDA if hindrance and not providers else wanted[0]
+        if self.provider != best:
+            reason = hindrance or "the runtime fell back"
+            event(
+                "provider_downgraded",
+                "warning",
+                bundle=bundle.manifest.name,
+                wanted=best,
+                seen=self.provider,
+                reason=reason,
+            )
         self._check_names(path)
         self._outputs = [spec.name for spec in self._manifest.outputs]
 
@@ -116,16 +126,19 @@ def _options(threads: int) -> Any:
     return options
 
 
-def _providers() -> list[str]:
-    """Best first. CUDA is asked for only where the driver loads: elsewhere the attempt is slow, loud and in vain."""
+def _providers() -> tuple[list[str], str]:
+    """Best first, and what stands in the way of a better one that this build has.
+
+    CUDA is asked for only where the driver loads: elsewhere the attempt is slow, loud and in vain.
+    """
     if CUDA not in ort.get_available_providers():
-        return [CPU]
+        return [CPU], ""
     try:
         ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return [CPU]
+    except OSError as error:
+        return [CPU], f"the NVIDIA driver cannot be loaded: {error}"
     ort.preload_dlls()
-    return [CUDA, CPU]
+    return [CUDA, CPU], ""
 
 
 def _first_line(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edge_runtime.control.client import send
-from edge_runtime.control.local import LocalConnection, request
+from edge_runtime.control.local import request
 from edge_runtime.errors import ChannelError
 
 Answer = Callable[[dict[str, Any]], list[dict[str, Any]]]
@@ -60,15 +60,6 @@ def test_a_command_over_the_socket_carries_a_whole_envelope(serve: Callable[[Ans
 
     (ack,) = send("foyer-left", "blackout", {"on": True}, control_socket=serve(answer))
     assert (ack.device_id, ack.ok, ack.reason) == ("foyer-left", False, "{'on': True}")
-
-
-def test_watching_yields_messages_until_the_runtime_hangs_up(serve: Callable[[Answer], Path]) -> None:
-    path = serve(lambda _: [{"type": "status", "n": 1}, {"type": "status", "n": 2}])
-    with LocalConnection(path) as connection:
-        messages = connection.watch()
-        assert [next(messages)["n"], next(messages)["n"]] == [1, 2]
-        with pytest.raises(ChannelError, match="hung up"):
-            next(messages)
 
 
 def test_a_runtime_that_is_not_there_or_silent_is_one_clear_line(

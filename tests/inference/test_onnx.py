@@ -1,3 +1,4 @@
+import ctypes
 import hashlib
 import os
 from collections.abc import Iterator
@@ -34,6 +35,21 @@ def test_a_provider_that_was_wanted_and_is_not_in_use_is_an_event(tmp_path: Path
     ):
         assert session.provider == CPU
     assert [(e["event"], e["wanted"], e["seen"]) for e in events] == [("provider_downgraded", wanted, CPU)]
+
+
+def test_a_gpu_build_whose_driver_cannot_be_loaded_says_so(
+    tmp_path: Path, events: list[logs.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ort = pytest.importorskip("onnxruntime")
+    try:
+        ctypes.CDLL("libcuda.so.1")
+        pytest.skip("there is a driver")
+    except OSError:
+        monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, CPU])
+    with OnnxSession(opened(write_copying(tmp_path))) as session:
+        assert session.provider == CPU
+    assert [(e["event"], e["wanted"], e["seen"]) for e in events] == [("provider_downgraded", CUDA, CPU)]
+    assert "libcuda.so.1" in events[0]["reason"]
 
 
 def test_the_usual_load_says_nothing(

@@ -95,6 +95,15 @@ def latest(reader: SlotReader) -> SlotFrame:
     return frame
 
 
+def test_a_worker_of_two_cameras_is_up_while_one_of_them_is_absent(tmp_path: Path) -> None:
+    write_null(tmp_path)
+    cameras = [{"name": name, "source": "synthetic", "size_px": CAMERA_PX} for name in ("main", "side")]
+    config = device({**IDLE, "input": ["camera.main", "camera.side"]}, cameras=cameras)
+    with working(config, tmp_path) as (worker, camera):
+        camera.shoot()
+        eventually(lambda: worker.messages("ready"), 5.0, "the worker says it is ready")
+
+
 def test_a_number_painted_into_the_camera_picture_comes_out_with_its_time(tmp_path: Path) -> None:
     write_copying(tmp_path)
     with working(device({**IDLE, "bundle": "copying"}), tmp_path) as (worker, camera):
