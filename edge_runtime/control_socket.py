@@ -15,8 +15,9 @@ MAX_REQUEST_LENGTH = 100
 class ControlSocket:
     """Accepts local clients; each is a channel named client:N. Used from the supervisor's one thread."""
 
-    def __init__(self, path: Path, selector: selectors.BaseSelector) -> None:
+    def __init__(self, path: Path, selector: selectors.BaseSelector, device_id: str) -> None:
         self.path = path
+        self._device_id = device_id
         self._selector = selector
         self._clients: dict[str, Channel] = {}
         self._next = 1
@@ -67,7 +68,8 @@ class ControlSocket:
         client = self._clients.get(name)
         if client is None:
             return
-        message = {"type": "reply", "request": request if len(str(request)) <= MAX_REQUEST_LENGTH else None}
+        known = request if len(str(request)) <= MAX_REQUEST_LENGTH else None
+        message = {"type": "reply", "device_id": self._device_id, "request": known}
         try:
             client.send({**message, "result": result})
         except ChannelError as error:

@@ -13,8 +13,10 @@ import select
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
+from edge_runtime import __version__
 from edge_runtime.clock import now_s, wall_s
 
 Level = Literal["info", "warning", "error"]
@@ -44,6 +46,13 @@ class Budget:
         return self._held.pop(key, 0)
 
 
+def boot_id() -> str:
+    """Tells the lines of one boot from those of the next: the first digits of the kernel's own id; empty without."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
+    return ""
+
+
 class LogWriter:
     """Writes event lines on its own thread; drops when the reader stands still. Used by the supervisor.
 
@@ -54,6 +63,7 @@ class LogWriter:
         self._descriptor = descriptor
         self._human = human
         self.device_id = device_id
+        self._boot = boot_id()
         self._budget = Budget()
         self._lines: queue.Queue[str | None] = queue.Queue(maxsize=1000)
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
@@ -73,7 +83,8 @@ class LogWriter:
 
     def _line(self, event: Event) -> str:
         if not self._human:
-            return json.dumps({"at": round(wall_s(), 3), "device_id": self.device_id, **event}, ensure_ascii=False)
+            stamp = {"at": round(wall_s(), 3), "device_id": self.device_id, "version": __version__, "boot": self._boot}
+            return json.dumps({**stamp, **event}, ensure_ascii=False)
         fields = "  ".join(f"{key}={value}" for key, value in event.items() if key not in {"event", "level", "part"})
         mark = {"info": " ", "warning": "!", "error": "X"}.get(str(event.get("level")), " ")
         return f"{mark} {event.get('part', ''):<14} {event.get('event', '')}  {fields}".rstrip()

@@ -66,7 +66,7 @@ class Supervisor:
         self.children = {name: Child(name, options.leak_rule) for name in names}
         self._regions = Regions(config, names)
         self._selector = selectors.DefaultSelector()
-        self._control = ControlSocket(options.runtime_folder / "control", self._selector)
+        self._control = ControlSocket(options.runtime_folder / "control", self._selector, config.device_id)
         self._router = Router(config, self.children, self._control, self.statistics)
         self._notifier = Notifier()
         self._dying: list[subprocess.Popen[bytes]] = []

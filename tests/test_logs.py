@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from edge_runtime import __version__
 from edge_runtime.clock import now_s
-from edge_runtime.logs import EVENTS_PER_MINUTE, Budget, LogWriter
+from edge_runtime.logs import EVENTS_PER_MINUTE, Budget, LogWriter, boot_id
 
 
 @pytest.fixture
@@ -47,6 +48,7 @@ def test_a_line_says_when_where_who_and_what(tmp_path: Path) -> None:
     (line,) = (tmp_path / "log").read_text().splitlines()
     event = json.loads(line)
     assert event.pop("at") > 0
+    assert (event.pop("version"), event.pop("boot")) == (__version__, boot_id())
     assert event == {
         "device_id": "foyer",
         "part": "show",
@@ -64,6 +66,17 @@ def test_what_the_supervisor_says_of_one_part_leaves_room_for_the_others(tmp_pat
         log.close()
     names = [json.loads(line)["name"] for line in (tmp_path / "log").read_text().splitlines()]
     assert names == ["camera:main"] * EVENTS_PER_MINUTE + ["show"]
+
+
+def test_every_line_tells_which_version_in_which_boot_wrote_it(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as file:
+        log = LogWriter(file.fileno(), device_id="foyer")
+        log.write({"part": "show", "event": "first_picture", "level": "info"})
+        log.close()
+    line = json.loads((tmp_path / "log").read_text())
+    assert (line["device_id"], line["version"]) == ("foyer", __version__)
+    assert Path("/proc/sys/kernel/random/boot_id").read_text().startswith(line["boot"])
+    assert len(line["boot"]) == 8
 
 
 def test_a_person_is_shown_the_level_the_part_and_the_fields(tmp_path: Path) -> None:

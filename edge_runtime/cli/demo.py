@@ -1,6 +1,7 @@
 """`edge-runtime demo`: a small venue at your desk, through a real broker where one is installed."""
 
 import argparse
+import os
 import shutil
 import socket
 import subprocess
@@ -47,9 +48,17 @@ def run(arguments: argparse.Namespace) -> int:
             )
             config = config.model_copy(update={"mqtt": MqttConfig(url=url), "replay": None})
             print(f"the venue talks on {url}; try, in another terminal:")
-            print(f"  edge-runtime send {config.device_id} prompt text='good evening' --url {url}")
-            print(f"  edge-runtime send {config.device_id} scene scene=drift fade_s=2 --url {url}")
+            print(f"  {_us()} send {config.device_id} prompt text='good evening' --url {url}")
+            print(f"  {_us()} send {config.device_id} scene scene=drift fade_s=2 --url {url}")
         return run_device(config, arguments)
+
+
+def _us() -> str:
+    """The command that a person in this folder can type: the name alone works only where it is on the path."""
+    command = Path(sys.executable).with_name("edge-runtime")
+    if shutil.which("edge-runtime") or not command.is_file():
+        return "edge-runtime"
+    return os.path.relpath(command) if command.is_relative_to(Path.cwd()) else str(command)
 
 
 def _find_mosquitto() -> str | None:
@@ -65,7 +74,7 @@ def _broker(program: str) -> Iterator[str]:
         free.close()
         settings = Path(folder) / "mosquitto.conf"
         settings.write_text(BROKER.format(port=port), encoding="utf-8")
-        with _child([program, "-c", str(settings)]):
+        with _child([program, "-c", str(settings)], quiet=True):
             deadline_s = now_s() + BROKER_START_S
             while True:
                 try:
@@ -79,9 +88,15 @@ def _broker(program: str) -> Iterator[str]:
 
 
 @contextmanager
-def _child(command: list[str]) -> Iterator[None]:
+def _child(command: list[str], *, quiet: bool = False) -> Iterator[None]:
     """A child process that ends with us, however we end."""
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent, start_new_session=True)  # noqa: PLW1509 - one thread here
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL if quiet else None,  # a broker that root runs warns of it, and is ours alone
+        preexec_fn=die_with_parent,  # noqa: PLW1509 - one thread here
+        start_new_session=True,
+    )
     try:
         yield
     finally:

@@ -7,6 +7,8 @@ from typing import Any, Literal
 from edge_runtime.control.local import LocalConnection
 from edge_runtime.errors import EdgeError
 
+SERVICE = Path("/run/edge-runtime")
+"""RuntimeDirectory= of the unit: of one device, or one folder for each."""
 SHARED = Path("/tmp")  # noqa: S108 - every level below it is made 0700 and looked at
 
 
@@ -17,8 +19,11 @@ def control_path(device: str | None) -> Path:
         EdgeError: none runs, or several do and none was named.
     """
     if device is not None:
-        return default_folder("runtime", device) / "control"
+        own = default_folder("runtime", device) / "control"
+        places = (own, SERVICE / device / "control", SERVICE / "control")
+        return next((place for place in places if place.exists()), own)
     found = sorted(default_folder("runtime", "x").parent.glob("*/control"))
+    found += [path for path in sorted((*SERVICE.glob("control"), *SERVICE.glob("*/control"))) if path not in found]
     if len(found) == 1:
         return found[0]
     if not found:

@@ -15,7 +15,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_runtime.clock import now_s, wall_s
 from edge_runtime.config import MqttConfig
-from edge_runtime.control.local import request
+from edge_runtime.control.local import LocalConnection
 from edge_runtime.control.mqtt import address, open_client
 from edge_runtime.control.topics import ack_filter, command_topic
 from edge_runtime.errors import ChannelError, EdgeError
@@ -63,8 +63,10 @@ def send(
     message = envelope(args)
     if control_socket is not None:
         payload = json.dumps(message)
-        tree = request(control_socket, "command", timeout_s=timeout_s, name=command, payload=payload)
-        return [Ack.read(target, tree if isinstance(tree, dict) else {})]
+        with LocalConnection(control_socket, timeout_s=timeout_s) as connection:
+            tree = connection.request("command", name=command, payload=payload)
+            device_id = connection.device_id or target
+        return [Ack.read(device_id, tree if isinstance(tree, dict) else {})]
     if broker is None:
         raise EdgeError("send needs a broker or a control socket")
     return _BrokerCall(target, command, message, broker).run(timeout_s)

@@ -21,6 +21,8 @@ class LocalConnection:
     def __init__(self, path: Path, *, timeout_s: float = 5.0) -> None:
         self._path = path
         self._timeout_s = timeout_s
+        self.device_id: str | None = None
+        """Who answered, once somebody has."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.settimeout(timeout_s)
         try:
@@ -43,6 +45,7 @@ class LocalConnection:
         while (left_s := deadline_s - now_s()) > 0:
             message = self._receive(left_s)
             if message.get("type") == "reply" and message.get("request") == request:
+                self.device_id = str(message["device_id"]) if "device_id" in message else None
                 return message.get("result")
         raise ChannelError(f"{self._path}: no answer to {kind!r} within {self._timeout_s:g} s")
 

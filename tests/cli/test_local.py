@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from edge_runtime.__main__ import main
+from edge_runtime.cli import local
+from edge_runtime.errors import EdgeError
 from tests.fixtures.device import RunningDevice, crew
 from tests.fixtures.waiting import eventually
 
@@ -68,6 +70,8 @@ def test_send_prints_the_answer_and_its_exit_code_says_yes_or_no(
     assert main(["send", "local", "scene", "scene=night", "fade_s=0"]) == 0
     assert json.loads(capsys.readouterr().out)["ok"] is True
     eventually(lambda: here.status()["scene"]["name"] == "night", 3.0, "the scene is on")
+    assert main(["send", "local", "identify", "seconds=1"]) == 0
+    assert json.loads(capsys.readouterr().out)["device_id"] == "crew"
     assert main(["send", "local", "scene", "scene=nigth"]) == 1
     assert "known: mirror, night" in json.loads(capsys.readouterr().out)["reason"]
     assert main(["send", "local", "scene", "night"]) == 2
@@ -92,6 +96,20 @@ def test_without_a_device_there_is_one_line(
         ]
     assert main(["ps", "--device", "foyer"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_box_that_a_service_runs_is_found_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "mine" / "x"))
+    monkeypatch.setattr(local, "SERVICE", tmp_path / "service")
+    (tmp_path / "service" / "foyer").mkdir(parents=True)
+    (tmp_path / "service" / "control").touch()
+    assert local.control_path(None) == tmp_path / "service" / "control"
+    (tmp_path / "service" / "foyer" / "control").touch()
+    monkeypatch.delenv("RUNTIME_DIRECTORY")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "mine"))
+    assert local.control_path("foyer") == tmp_path / "service" / "foyer" / "control"
+    with pytest.raises(EdgeError, match="several devices run here: service, foyer; choose with --device"):
+        local.control_path(None)
 
 
 def test_schema_describes_every_section(capsys: pytest.CaptureFixture[str]) -> None:
