@@ -25,7 +25,7 @@ from edge_runtime.memory import private_mb
 from edge_runtime.notify import Notifier
 from edge_runtime.pulse import BEAT_S
 from edge_runtime.regions import Regions, written_by
-from edge_runtime.report import compose
+from edge_runtime.report import EndedShows, compose, due_hz
 from edge_runtime.router import Router
 from edge_runtime.watchdog import LeakRule
 
@@ -72,6 +72,7 @@ class Supervisor:
         self._dying: list[subprocess.Popen[bytes]] = []
         self._memory_mb: dict[str, float] = {}
         self._frames_seen, self._frames_seen_s = 0, -math.inf
+        self._ended_shows = EndedShows()
         self._first_picture_s: float | None = None
         self._first_model_frame_s: float | None = None
         self._presenting = self._preview_told = False
@@ -116,7 +117,7 @@ class Supervisor:
     def statistics(self) -> dict[str, Any]:
         """The statistics object of this moment."""
         start = {"first_picture_s": self._first_picture_s, "first_model_frame_s": self._first_model_frame_s}
-        return compose(self._config, self.children, self._memory_mb, start)
+        return compose(self._config, self.children, self._memory_mb, start, self._ended_shows)
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
@@ -241,6 +242,8 @@ class Supervisor:
         if self._stopping:
             child.state = "stopped"
             return
+        if child.name == "show":
+            child.stats["frames"] = self._ended_shows.ended(child.stats.get("frames", {}), self._frames_seen_s)
         wait_s = child.budget.ended(at_s)
         child.start_at_s = at_s + wait_s
         child.state = "failed" if child.budget.failed else "backoff"
@@ -303,6 +306,8 @@ class Supervisor:
         child.state = "up"
         child.budget.up(at_s)
         child.weight.up(at_s)
+        if child.name == "show":
+            self._ended_shows.presents(at_s, due_hz(self._config, child.stats))
         if child.name == "show" and self._first_picture_s is None:
             self._first_picture_s = round(at_s - self._started_s, 3)
             self._notifier.send("READY=1", "STATUS=presenting")

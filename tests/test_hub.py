@@ -232,7 +232,7 @@ def test_a_hub_that_was_killed_keeps_what_it_promised(hub: RunningPart, venue: V
     assert kept["scheduled"] == []
 
 
-def test_a_ledger_of_another_run_binds_nobody(mosquitto: Mosquitto, tmp_path: Path) -> None:
+def test_promises_of_another_run_binds_nobody(mosquitto: Mosquitto, tmp_path: Path) -> None:
     kept = {"run": 1.0, "holds": [["mirror/fill.speed", 2.0, None]], "scheduled": [], "owed": []}
     (tmp_path / "orders.json").write_text(json.dumps(kept))
     with RunningPart("hub", box_config(mosquitto.url), tmp_path, model_folders=MODELS) as hub:

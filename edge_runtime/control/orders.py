@@ -1,7 +1,7 @@
 """Carrying out commands that were judged: which part does it, what is remembered of it, what its sender is told.
 
 Scene, blackout and brightness are remembered on disk and reach a restarted show through its plan. Held parameters are
-remembered here and sent again to a part that started anew; a ledger keeps them for our own successor. What `desired`
+remembered here and sent again to a part that started anew; a file keeps them for our own successor. What `desired`
 asks is asked of the show until it obeys.
 """
 
@@ -27,8 +27,8 @@ from edge_runtime.commands import (
 from edge_runtime.control.announcements import Announcements
 from edge_runtime.control.background import Background, Done
 from edge_runtime.control.holds import Hold, Holds
-from edge_runtime.control.ledger import Ledger, Promises
 from edge_runtime.control.pictures import KEPT_SCREENSHOTS, PictureWriter, copy_picture
+from edge_runtime.control.promises import PromiseFile, Promises
 from edge_runtime.control.requests import Answer, Requests, Result
 from edge_runtime.control.state import StateFile
 from edge_runtime.errors import Refused
@@ -52,8 +52,8 @@ class Orders:
         self._pictures = PictureWriter(background)
         self._presented = part.reader("presented")
         self._exposing: list[Answer] = []
-        self._ledger = Ledger(part.runtime_folder / "orders.json", part.started_s)
-        promises = self._ledger.read()
+        self._promises = PromiseFile(part.runtime_folder / "orders.json", part.started_s)
+        promises = self._promises.read()
         self._holds = Holds(promises.holds)
         self._scheduled = promises.scheduled
         self._owed = {command.NAME: command for command in promises.owed}
@@ -150,7 +150,7 @@ class Orders:
 
     def _write_down(self) -> None:
         """Keep what is promised for our successor, before the sender is told that it is."""
-        self._ledger.write(Promises(self._holds.current(now_s()), self._scheduled, list(self._owed.values())))
+        self._promises.write(Promises(self._holds.current(now_s()), self._scheduled, list(self._owed.values())))
 
     # -- what must hold ------------------------------------------------------------------------------------------
 

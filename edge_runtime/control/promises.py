@@ -23,7 +23,7 @@ class Promises:
     owed: list[Command] = field(default_factory=list)
 
 
-class Ledger:
+class PromiseFile:
     """The file of one run. `run` tells runs apart: another one's promises are nobody's. Used from the hub's thread."""
 
     def __init__(self, path: Path, run: float) -> None:
