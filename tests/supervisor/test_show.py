@@ -28,7 +28,7 @@ def test_a_show_that_is_gone_is_back_with_all_that_it_was_told(device: RunningDe
     ):
         ack = device.send(command, **args)
         assert ack.ok, ack.reason
-    begun_s = now_s()
+    begun_s, before = now_s(), device.status()["frames"]
     was = device.hurt("show", number)
     device.wait_back("show", not_pid=was)
     shown = device.shown(begun_s)
@@ -42,6 +42,10 @@ def test_a_show_that_is_gone_is_back_with_all_that_it_was_told(device: RunningDe
     assert (speed["value"], speed["by"]) == (2.5, "held")
     assert (energy["value"], energy["by"]) == (0.9, "held")
     assert 0 < energy["left_s"] <= 600
+    frames = device.status()["frames"]  # of the whole run, and the darkness is part of it
+    assert frames["presented"] >= before["presented"]
+    assert frames["missed"] > before["missed"] + 5
+    assert frames["due"] == frames["presented"] + frames["missed"]
 
 
 def test_what_was_told_survives_a_restart_of_everything(tmp_path: Path) -> None:
