@@ -163,6 +163,15 @@ def test_answers_also_go_where_the_sender_asks_for_them(venue: Venue) -> None:
     assert venue.ack(again["id"])["ok"]
 
 
+def test_an_answer_that_is_too_large_is_dropped_and_told_once(hub: RunningPart, venue: Venue) -> None:
+    for _ in range(2):
+        hub.send("command", name="scene", payload="{}", request="r" * 130_978)
+    (dropped,) = eventually(lambda: hub.events("message_dropped"), 5.0, "it is told")
+    assert "128" in dropped["reason"] or "131072" in dropped["reason"]
+    assert venue.ack(venue.command("prompt", {"text": "still here"}))["ok"]
+    assert len(hub.events("message_dropped")) == 1
+
+
 def test_a_flood_of_commands_is_answered_to_the_last(hub: RunningPart, venue: Venue) -> None:
     hub.signal(signal.SIGSTOP)  # its queue is full when it looks again, or the broker still holds some back
     numbers = [venue.command("prompt", {"text": f"{i}"}) for i in range(120)]
