@@ -42,7 +42,7 @@ class Part:
 
     def __init__(self, name: str, plan: Message, regions: dict[str, mmap.mmap], channel: Channel) -> None:
         self.name = name
-        self.config = DeviceConfig.model_validate(plan["config"])
+        self.config = DeviceConfig.model_validate_json(regions["config"][:])
         self.state: dict[str, Any] = plan["state"]
         """What must hold whatever restarts: scene, brightness, blackout."""
         self.runtime_folder = Path(plan["runtime_folder"])

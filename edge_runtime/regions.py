@@ -13,10 +13,12 @@ LARGEST_SCREEN_BYTES = 3840 * 2160 * 4
 
 
 class Regions:
-    """Board, pulse, trace and slots. Nothing has a name in the file system, so nothing can be left behind."""
+    """Config, board, pulse, trace and slots. Nothing has a name in the file system, so nothing can be left behind."""
 
     def __init__(self, config: DeviceConfig, parts: list[str]) -> None:
+        words = config.model_dump_json(by_alias=True).encode()
         sizes = {
+            "config": len(words),  # larger than a message may be, where a venue has many scenes
             "pulse": Pulse.size_bytes(len(parts)),
             "board": board_bytes(len(config.signal_names)),
             "trace": TRACE_BYTES,
@@ -26,6 +28,7 @@ class Regions:
             sizes[f"slot:{source}"] = slot_bytes(_largest(config, source, width, height) * 4)
         self.descriptors = {name: create_region(name, size_bytes) for name, size_bytes in sizes.items()}
         self._maps: dict[str, mmap.mmap] = {name: map_region(fd) for name, fd in self.descriptors.items()}
+        self._maps["config"][:] = words
         self.pulse = Pulse(self._maps["pulse"], parts)
 
     def choose_ring(self, source: str, ring: int) -> None:

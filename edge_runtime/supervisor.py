@@ -198,7 +198,6 @@ class Supervisor:
         for source in owned:
             self._regions.choose_ring(source, child.ring)
         plan = {
-            "config": self._config.model_dump(mode="json", by_alias=True),
             "state": load_state(self._options.state_folder / "state.json"),
             "runtime_folder": str(self._options.runtime_folder),
             "state_folder": str(self._options.state_folder),

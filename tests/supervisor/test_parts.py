@@ -185,6 +185,16 @@ def test_a_machine_that_stood_still_has_killed_nobody(tmp_path: Path) -> None:
         throughout(lambda: device.ps() == before, 2.0, "all parts are the same and up")
 
 
+def test_a_venue_with_hundreds_of_scenes_starts(tmp_path: Path) -> None:
+    scene = (
+        '[[scenes]]\nname = "s{n}"\n[[scenes.layers]]\nkind = "fill"\n[[scenes.layers]]\nkind = "text"\ntext = "{n}"\n'
+    )
+    scenes = "".join(scene.format(n=number) for number in range(400))
+    with RunningDevice(crew(end=scenes), tmp_path) as device:
+        device.wait_up()
+        assert device.send("scene", scene="s399").ok
+
+
 def test_an_unattended_box_with_a_damaged_bundle_shows_its_fallback_instead_of_nothing(tmp_path: Path) -> None:
     bundle = write_copying(tmp_path)
     (bundle / "model.onnx").write_bytes(b"a worn SD card")
