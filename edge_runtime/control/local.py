@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from edge_runtime.channel import MAX_MESSAGE_BYTES
-from edge_runtime.clock import now_s
+from edge_runtime.clock import now_s, pause_s
 from edge_runtime.errors import ChannelError
+
+_AGAIN_S = 0.01
 
 
 class LocalConnection:
@@ -26,10 +28,22 @@ class LocalConnection:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.settimeout(timeout_s)
         try:
-            self._socket.connect(str(path))
+            self._connect(now_s() + timeout_s)
         except OSError as error:
             self._socket.close()
             raise ChannelError(f"{path}: {error.strerror or error}; is edge-runtime running, as this user?") from error
+
+    def _connect(self, deadline_s: float) -> None:
+        """Connect; waits its turn where many do so at once, which the kernel answers with EAGAIN. Source: connect(2)."""
+        while True:
+            try:
+                self._socket.connect(str(self._path))
+            except BlockingIOError:
+                if now_s() > deadline_s:
+                    raise
+                pause_s(_AGAIN_S)
+            else:
+                return
 
     def __enter__(self) -> Self:
         return self
