@@ -34,7 +34,7 @@ class LocalConnection:
             raise ChannelError(f"{path}: {error.strerror or error}; is edge-runtime running, as this user?") from error
 
     def _connect(self, deadline_s: float) -> None:
-        """Connect; waits its turn where many do so at once, which the kernel answers with EAGAIN. Source: connect(2)."""
+        """Connect; waits its turn where many do so at once: the kernel says EAGAIN. Source: connect(2)."""
         while True:
             try:
                 self._socket.connect(str(self._path))
