@@ -36,13 +36,6 @@ class Histogram:
         self.count += 1
         self.max_ms = max(self.max_ms, ms)
 
-    def merge(self, other: "Histogram") -> None:
-        """Take over the counts of `other`, which has bins of the same size and stays as it is."""
-        mine, theirs = (np.frombuffer(histogram._bins, np.uint64) for histogram in (self, other))  # noqa: SLF001
-        mine += theirs
-        self.count += other.count
-        self.max_ms = max(self.max_ms, other.max_ms)
-
     def percentile(self, percent: float) -> float | None:
         """The smallest duration that `percent` of all do not exceed, to half a bin; None where there is none."""
         if not self.count:

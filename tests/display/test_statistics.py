@@ -52,17 +52,6 @@ def test_what_is_off_the_scale_is_told_by_the_longest() -> None:
     assert histogram.percentile(1) == 0.0
 
 
-def test_merged_histograms_are_as_one() -> None:
-    left, right, both = Histogram(), Histogram(), Histogram()
-    for ms in range(1, 200):
-        (left if ms % 3 else right).add(ms / 7)
-        both.add(ms / 7)
-    left.merge(right)
-    assert [left.percentile(p) for p in (1, 50, 99)] == [both.percentile(p) for p in (1, 50, 99)]
-    assert (left.count, left.max_ms) == (both.count, both.max_ms)
-    assert right.count == 66
-
-
 def test_missed_deadlines_are_ours_only_when_our_drawing_took_too_long() -> None:
     statistics = FrameStatistics(period_s=PERIOD_S)
     statistics.observe(frame(0, 0.00, cpu_s=0.055))
