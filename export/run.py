@@ -95,7 +95,7 @@ class Stage:
     sheet_every: int = 500
 
 
-def train(
+def train(  # noqa: PLR0915 - one loop, read from top to bottom
     run: Run,
     plan: Stage,
     model: torch.nn.Module,
@@ -103,7 +103,7 @@ def train(
     *,
     parameters: list[torch.nn.Parameter] | None = None,
     sheet: Callable[[], npt.NDArray[np.uint8]] | None = None,
-) -> None:  # noqa: PLR0915 - one loop, read from top to bottom
+) -> None:
     """Train one stage, or carry it on, or return at once when it is done. `model` ends with the stage's weights.
 
     Args:
