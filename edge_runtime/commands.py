@@ -169,7 +169,7 @@ class Vocabulary:
     parts: frozenset[str]
 
     @classmethod
-    def build(cls, config: DeviceConfig, model_parameters: Mapping[str, Mapping[str, Range]]) -> "Vocabulary":
+    def build(cls, config: DeviceConfig, model_parameters: Mapping[str, Mapping[str, Range | None]]) -> "Vocabulary":
         """The names of a config. `model_parameters`: what each model's bundle can be told, by model name."""
         parameters: dict[str, Range | None] = {
             f"{scene.name}/{layer.name}.{name}": limits

@@ -27,7 +27,7 @@ from edge_runtime.control.state import StateFile
 from edge_runtime.control.topics import Topics, filter_fault
 from edge_runtime.control.vitals import memory_free_mb, temperature_c
 from edge_runtime.errors import BundleError, ConfigError, InputError, Refused
-from edge_runtime.inference.manifest import open_bundle
+from edge_runtime.inference.manifest import Range, open_bundle
 from edge_runtime.inputs.replay import Replay, load_replay
 from edge_runtime.inputs.sun import clock_signals
 from edge_runtime.logs import Level, event
@@ -327,9 +327,9 @@ class Hub:
         return {"signals": signals, "mqtt": mqtt, "commands": dict(self._counts)}
 
 
-def model_parameters(part: Part) -> dict[str, Mapping[str, tuple[float, float]]]:
+def model_parameters(part: Part) -> dict[str, Mapping[str, Range | None]]:
     """What each model's bundle can be told. A bundle that cannot be opened has nothing; its worker says why."""
-    parameters: dict[str, Mapping[str, tuple[float, float]]] = {}
+    parameters: dict[str, Mapping[str, Range | None]] = {}
     for model in part.config.models:
         try:
             parameters[model.name] = open_bundle(model.bundle, part.model_folders).manifest.parameters

@@ -151,6 +151,11 @@ class DeviceConfig(Strict):
         """The rows of the board: built-in ones first."""
         return tuple(dict.fromkeys([*BUILT_IN_SIGNALS, *(signal.name for signal in self.signals)]))
 
+    def readings(self, model: str) -> dict[str, str]:
+        """What a model tells that is on the board: reading to the signal it becomes."""
+        pairs = [(signal.model.partition("."), signal.name) for signal in self.signals if signal.model]
+        return {reading: name for (owner, _, reading), name in pairs if owner == model}
+
     def signal_range(self, name: str) -> tuple[float, float]:
         """The range of a signal; a binding's `from` where it gives none."""
         for signal in self.signals:
@@ -183,6 +188,10 @@ class DeviceConfig(Strict):
     def _uses(self) -> list[tuple[str, str, set[str]]]:
         sources, signals = set(self.sources), set(self.signal_names)
         uses = [("start_scene", self.first_scene, {scene.name for scene in self.scenes})]
+        models = {model.name for model in self.models}
+        for i, signal in enumerate(self.signals):
+            if signal.model:
+                uses.append((f"signals[{i}].model", signal.model.partition(".")[0], models))
         for i, model in enumerate(self.models):
             uses += [(f"models[{i}].input", name, sources) for name in model.inputs]
             uses += [(f"models[{i}].bind.{key}.signal", bind.signal, signals) for key, bind in model.bind.items()]
@@ -191,7 +200,7 @@ class DeviceConfig(Strict):
                 uses += _layer_uses(f"scenes[{i}].layers[{j}]", layer, sources, signals)
         layers = {f"{scene.name}/{layer.name}" for scene in self.scenes for layer in scene.layers}
         for i, rung in enumerate(self.ladder):
-            uses += [(f"ladder[{i}].models", name, {model.name for model in self.models}) for name in rung.models]
+            uses += [(f"ladder[{i}].models", name, models) for name in rung.models]
             uses += [(f"ladder[{i}].hide", name, layers) for name in rung.hide]
         return uses
 

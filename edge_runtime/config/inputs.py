@@ -50,10 +50,13 @@ class CameraConfig(Strict):
 
 
 class SignalConfig(Strict):
-    """A named value from the venue: a topic filter and a JSON pointer into its payload."""
+    """A named value from the venue: a topic filter and a JSON pointer into its payload; or what a model sees."""
 
     name: SignalName
     mqtt: str | None = Field(None, min_length=1, description="topic filter; + and # allowed")
+    model: str | None = Field(
+        None, pattern=r"^[a-z0-9][a-z0-9_-]*\.[a-z0-9][a-z0-9_.-]*$", description="MODEL.READING, e.g. people.count"
+    )
     pointer: str = Field("", pattern=r"^(/.*)?$", description="JSON pointer (RFC 6901); empty: the whole payload")
     type: Literal["number", "text", "vector"] = "number"
     unit: str = ""
@@ -65,6 +68,8 @@ class SignalConfig(Strict):
     def _ordered(self) -> "SignalConfig":
         if self.range[0] >= self.range[1]:
             raise ValueError(f"range {self.range} is empty: the first must be smaller")
+        if self.mqtt and self.model:
+            raise ValueError("give either mqtt or model: a signal has one source")
         return self
 
 

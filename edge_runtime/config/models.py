@@ -21,7 +21,7 @@ class ModelConfig(Strict):
     threads: int = Field(1, ge=1, le=16)
     precision: str | None = Field(None, description="fp32, fp16 or int8; default: the bundle's first")
     stabilise: float = Field(1.0, ge=0, le=1, description="0: every frame on its own; 1: as steady as the task can")
-    set: dict[str, float] = Field({}, description="parameters held at a fixed value")
+    set: dict[str, float | str] = Field({}, description="parameters held at a fixed value")
     bind: dict[str, BindingConfig] = {}
 
     @property

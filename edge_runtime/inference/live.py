@@ -12,7 +12,7 @@ from edge_runtime.clock import Rate, now_s
 from edge_runtime.config import ModelConfig, RungConfig
 from edge_runtime.errors import ConfigError, SessionError
 from edge_runtime.inference.manifest import find_faults, open_bundle
-from edge_runtime.inference.tasks import open_task
+from edge_runtime.inference.tasks import Work, open_task
 from edge_runtime.logs import event
 from edge_runtime.part import Part
 from edge_runtime.pulse import BEAT_S
@@ -54,11 +54,12 @@ class LiveModel:
         self._readers = [part.reader(source) for source in model.inputs]
         self._copies: list[Array] = [np.empty(0, np.uint8) for _ in self._readers]
         self._writer = part.writer(model.output) if model.output else None
+        self._signals = part.config.readings(model.name)
         self._frames: list[SlotFrame] = []
-        self._values: Mapping[str, float] = {}
+        self._values: Mapping[str, float | str] = {}
         self._opened_s = self._looked_s = now_s()
         self._ran_on: list[tuple[int, int]] = []
-        self._ran_with: dict[str, float] = {}
+        self._ran_with: dict[str, float | str] = {}
         self._failures = 0
         self.runs = 0
         self._finished_s: deque[float] = deque(maxlen=_WINDOW_RUNS)
@@ -89,22 +90,26 @@ class LiveModel:
     def look(self) -> float | None:
         """Look at inputs and signals: seconds until a run is due, 0 for now, None when there is nothing new."""
         at_s = now_s()
-        values = self.parameters.update(self._part.board.snapshot(at_s), at_s - self._looked_s)
-        self._values = {name: float(value) for name, value in values.items()}
+        self._values = self.parameters.update(self._part.board.snapshot(at_s), at_s - self._looked_s)
         self._looked_s = at_s
         latest = [reader.latest() for reader in self._readers]
         self._frames = [frame for frame in latest if frame is not None]
         if len(self._frames) < len(latest):
             return None
-        if self._readers and self._identities() == self._ran_on and not self._parameters_moved():
+        if not (self.task.continuous or self._news()):
             return None
         return self._rate.due_in_s(at_s)
 
     def _identities(self) -> list[tuple[int, int]]:
         return [(frame.ring, frame.sequence) for frame in self._frames]
 
-    def _parameters_moved(self) -> bool:
-        return any(abs(value - self._ran_with.get(name, value)) > CHANGE for name, value in self._values.items())
+    def _news(self) -> bool:
+        """A new frame, a parameter that moved, or no run yet."""
+        if not self._ran_on and not self._ran_with and self.runs == 0:
+            return True
+        return self._identities() != self._ran_on or any(
+            _moved(value, self._ran_with.get(name, value)) for name, value in self._values.items()
+        )
 
     def run(self) -> None:
         """Run once on what `look` found.
@@ -135,10 +140,16 @@ class LiveModel:
         frames = self._copy_frames()
         captured_s = self._frames[0].captured_s if self._frames else start_s
         width, height = self._size_px
-        out = self._writer.next((height, width, 3)) if self._writer else np.empty((height, width, 3), np.uint8)
-        self.task.run(frames, self._values, out)
+        shape = (height, width, self.task.channels)
+        out = self._writer.next(shape) if self._writer else np.empty(shape, np.uint8)
+        work = Work(frames, self._values, [frame.captured_s for frame in self._frames], start_s)
+        readings = self.task.run(work, out)
         if self._writer:
             self._writer.publish(captured_s, now_s())
+        for reading, signal in self._signals.items():
+            if reading in readings:
+                self._part.board.put(signal, readings[reading], captured_s)
+        if self._writer or readings:
             self._part.bell.ring()
         return captured_s
 
@@ -170,6 +181,12 @@ class LiveModel:
             "run_ms": _percentiles_ms(self._run_s),
             "age_ms": _percentiles_ms(self._age_s),
         }
+
+
+def _moved(value: float | str, before: float | str) -> bool:
+    if isinstance(value, str) or isinstance(before, str):
+        return value != before
+    return abs(value - before) > CHANGE
 
 
 def _copy_newest(reader: SlotReader, frame: SlotFrame, copy: Array) -> tuple[SlotFrame, Array]:

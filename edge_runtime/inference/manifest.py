@@ -16,21 +16,54 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from edge_runtime.config import DeviceConfig, ModelConfig, RungConfig
-from edge_runtime.config.base import Name, SizePx, Strict
+from edge_runtime.config.base import Name, SignalName, SizePx, Strict
 from edge_runtime.errors import BundleError
 
 MANIFEST = "manifest.toml"
-TaskName = Literal["stylize", "passthrough"]
+TaskName = Literal["stylize", "backdrop", "prompt", "matte", "people", "face", "interpolate", "image", "passthrough"]
+Range = tuple[float, float]
 Dtype = Literal["uint8", "int32", "int64", "float16", "float32"]
 StyleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=40)]
 
 
-class FileSpec(Strict):
-    """One file of the bundle."""
+class AssetSpec(Strict):
+    """A file that the task reads beside the network: a vocabulary, a table."""
 
     path: str = Field(pattern=r"^\w[\w-]*([./]\w[\w-]*)*$", description="inside the bundle's folder")
-    precision: Literal["fp32", "fp16", "int8"] = "fp32"
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class FileSpec(AssetSpec):
+    """One variant of the network."""
+
+    precision: Literal["fp32", "fp16", "int8", "int8-trt"] = Field(
+        "fp32", description="int8: unsigned activations, for CPUs; int8-trt: symmetric, without biases, for TensorRT"
+    )
+
+
+class ParameterSpec(Strict):
+    """What signals and commands may drive while the model runs."""
+
+    name: SignalName
+    type: Literal["number", "text"] = "number"
+    range: Range = (0.0, 1.0)
+    default: float | str = 0.0
+
+    @model_validator(mode="after")
+    def _fitting(self) -> "ParameterSpec":
+        if isinstance(self.default, str) != (self.type == "text"):
+            raise ValueError(f"default = {self.default!r} is no {self.type}")
+        if not isinstance(self.default, str) and not self.range[0] <= self.default <= self.range[1]:
+            raise ValueError(f"default = {self.default:g} is not within {self.range[0]:g} to {self.range[1]:g}")
+        return self
+
+
+class ReadingSpec(Strict):
+    """What the model tells of what it saw; `[[signals]] model = "MODEL.READING"` puts it on the board."""
+
+    name: SignalName
+    range: Range = (0.0, 1.0)
+    unit: str = ""
 
 
 class TensorSpec(Strict):
@@ -80,6 +113,9 @@ class Manifest(Strict):
         (), description="in the order of the network's style weights; the first is shown by default"
     )
     files: tuple[FileSpec, ...] = ()
+    assets: tuple[AssetSpec, ...] = ()
+    tunables: tuple[ParameterSpec, ...] = Field((), alias="parameters")
+    readings: tuple[ReadingSpec, ...] = ()
     inputs: tuple[TensorSpec, ...] = Field(min_length=1)
     outputs: tuple[TensorSpec, ...] = Field(min_length=1)
     null: NullSpec | None = None
@@ -94,14 +130,26 @@ class Manifest(Strict):
             raise ValueError("session = 'null' needs [null] cost_ms and has no [[files]]")
         if self.task == "stylize" and not self.styles:
             raise ValueError("task = 'stylize' needs styles")
-        if len(set(self.styles)) != len(self.styles):
-            raise ValueError("styles: a name is there twice")
+        for what, names in (
+            ("styles", self.styles),
+            ("parameters", [tunable.name for tunable in self.tunables]),
+            ("readings", [reading.name for reading in self.readings]),
+        ):
+            if len(set(names)) != len(names):
+                raise ValueError(f"{what}: a name is there twice")
         return self
 
     @cached_property
-    def parameters(self) -> Mapping[str, tuple[float, float]]:
-        """What signals and commands may drive, with their range."""
-        return {f"style.{style}": (0.0, 1.0) for style in self.styles}
+    def parameters(self) -> Mapping[str, Range | None]:
+        """What signals and commands may drive, with their range; None: a text."""
+        styles: dict[str, Range | None] = {f"style.{style}": (0.0, 1.0) for style in self.styles}
+        return styles | {spec.name: spec.range if spec.type == "number" else None for spec in self.tunables}
+
+    @cached_property
+    def defaults(self) -> Mapping[str, float | str]:
+        """Every parameter's value where nothing drives it."""
+        styles: dict[str, float | str] = {f"style.{style}": 0.0 for style in self.styles}
+        return styles | {spec.name: spec.default for spec in self.tunables}
 
     def size_fault(self, size_px: tuple[int, int]) -> str | None:
         """Why the network cannot run at this size; None when it can."""
@@ -153,7 +201,7 @@ def open_bundle(name_or_path: str, folders: Sequence[Path]) -> Bundle:
         raise BundleError(f"{path}: {_first_fault(error)}") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BundleError(f"{path}: cannot be read: {error}") from error
-    for file in manifest.files:
+    for file in (*manifest.files, *manifest.assets):
         _verify(path.parent / file.path, file.sha256)
     return Bundle(path.parent, manifest)
 
@@ -211,7 +259,11 @@ def check_bundles(config: DeviceConfig, folders: Sequence[Path]) -> list[str]:
 
 def find_faults(model: ModelConfig, manifest: Manifest, config: DeviceConfig) -> list[str]:
     """Where a model's config and its bundle disagree: sizes on every rung, parameters and their values."""
-    return [*_size_faults(model, manifest, config), *_parameter_faults(model, manifest)]
+    return [
+        *_size_faults(model, manifest, config),
+        *_parameter_faults(model, manifest),
+        *_reading_faults(model, manifest, config),
+    ]
 
 
 def _size_faults(model: ModelConfig, manifest: Manifest, config: DeviceConfig) -> list[str]:
@@ -241,7 +293,18 @@ def _parameter_faults(model: ModelConfig, manifest: Manifest) -> list[str]:
         if name not in known
     ]
     for name, value in model.set.items():
-        low, high = known.get(name, (value, value))
-        if not low <= value <= high:
-            faults.append(f"set.{name!r} = {value:g} is not within {low:g} to {high:g}")
+        limits = known.get(name)
+        if name in known and isinstance(value, str) != (limits is None):
+            faults.append(f"set.{name!r} = {value!r}: expected {'a text' if limits is None else 'a number'}")
+        elif limits and not isinstance(value, str) and not limits[0] <= value <= limits[1]:
+            faults.append(f"set.{name!r} = {value:g} is not within {limits[0]:g} to {limits[1]:g}")
     return faults
+
+
+def _reading_faults(model: ModelConfig, manifest: Manifest, config: DeviceConfig) -> list[str]:
+    known = [reading.name for reading in manifest.readings]
+    return [
+        f"signal {signal!r}: bundle {manifest.name!r} has no reading {reading!r}; known: {', '.join(known) or 'none'}"
+        for reading, signal in config.readings(model.name).items()
+        if reading not in known
+    ]

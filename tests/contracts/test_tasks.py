@@ -8,7 +8,7 @@ import pytest
 
 from edge_runtime.config import ModelConfig
 from edge_runtime.errors import SessionError
-from edge_runtime.inference.tasks import FrameBgr, Task, open_task
+from edge_runtime.inference.tasks import FrameBgr, Task, Work, open_task
 from tests.fixtures.bundles import opened, write_copying, write_null, write_styled
 
 SIZE_PX = (64, 48)
@@ -38,7 +38,7 @@ def frame(seed: int = 0, *, size_px: tuple[int, int] = (128, 96)) -> FrameBgr:
 def painted(task: Task, *frames: FrameBgr, size_px: tuple[int, int] = SIZE_PX, fill: int = 0) -> FrameBgr:
     out = np.full((size_px[1], size_px[0], 3), fill, np.uint8)
     for one in frames:
-        task.run([one], task.defaults, out)
+        task.run(Work([one], task.defaults), out)
     return out
 
 
@@ -70,7 +70,10 @@ def test_a_task_that_was_reset_remembers_nothing(task: Task) -> None:
 
 def test_every_parameter_has_a_default_within_its_range(task: Task) -> None:
     assert set(task.defaults) == set(task.parameters)
-    assert all(low <= task.defaults[name] <= high for name, (low, high) in task.parameters.items())
+    assert all(
+        isinstance(task.defaults[name], str) if limits is None else limits[0] <= float(task.defaults[name]) <= limits[1]
+        for name, limits in task.parameters.items()
+    )
 
 
 def test_a_size_that_the_bundle_does_not_allow_is_refused_at_opening(tmp_path: Path) -> None:

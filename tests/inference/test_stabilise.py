@@ -7,7 +7,7 @@ import pytest
 
 from edge_runtime.config import ModelConfig, bundle_folders
 from edge_runtime.inference.manifest import open_bundle
-from edge_runtime.inference.tasks import FrameBgr, Task, open_task
+from edge_runtime.inference.tasks import FrameBgr, Task, Work, open_task
 from edge_runtime.inference.tasks.stabilise import Stabiliser
 from edge_runtime.inputs.synthetic import SyntheticPicture
 from edge_runtime.slots import Array
@@ -39,7 +39,7 @@ def stylized(frames: Sequence[FrameBgr], styles: Sequence[str], *, stabilise: fl
     with task.session:
         for frame, style in zip(frames, styles, strict=True):
             out = np.empty((SIZE_PX[1], SIZE_PX[0], 3), np.uint8)
-            task.run([frame], {**task.defaults, f"style.{style}": 1.0}, out)
+            task.run(Work([frame], {**task.defaults, f"style.{style}": 1.0}), out)
             pictures.append(out)
     return pictures
 

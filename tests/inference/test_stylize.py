@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.config import ModelConfig
-from edge_runtime.inference.tasks import FrameBgr, open_task
+from edge_runtime.inference.tasks import FrameBgr, Work, open_task
 from edge_runtime.inference.tasks.stylize import mix_styles
 from tests.fixtures.bundles import opened, write_styled
 
@@ -54,5 +54,5 @@ def test_colours_and_weights_reach_the_network_in_its_own_order(
     task = open_task(ModelConfig(name="m", bundle="styled"), opened(write_styled(tmp_path)), (64, 48))
     out = np.empty((48, 64, 3), np.uint8)
     with task.session:
-        task.run([colours()], {**task.defaults, **styles}, out)
+        task.run(Work([colours()], {**task.defaults, **styles}), out)
     assert np.abs(out.astype(int) - expected).max() <= 1

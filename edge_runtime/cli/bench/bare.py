@@ -8,7 +8,7 @@ import numpy as np
 from edge_runtime.clock import cpu_s, now_s
 from edge_runtime.config import DeviceConfig, bundle_folders
 from edge_runtime.inference.manifest import open_bundle
-from edge_runtime.inference.tasks import FrameBgr, open_task
+from edge_runtime.inference.tasks import FrameBgr, Work, open_task
 from edge_runtime.inputs.synthetic import SyntheticPicture
 
 FRAMES = 30
@@ -48,7 +48,7 @@ class BareLoop:
 
     def __enter__(self) -> Self:
         for frame in self._frames[:_WARM_UP_RUNS]:
-            self._task.run([frame], self._values, self._out)
+            self._task.run(Work([frame], self._values), self._out)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -59,6 +59,6 @@ class BareLoop:
         begin_s, begin_cpu_s = now_s(), cpu_s()
         runs = 0
         while runs == 0 or now_s() - begin_s < seconds:
-            self._task.run([self._frames[runs % FRAMES]], self._values, self._out)
+            self._task.run(Work([self._frames[runs % FRAMES]], self._values), self._out)
             runs += 1
         return BareRuns(runs, now_s() - begin_s, cpu_s() - begin_cpu_s)

@@ -16,7 +16,7 @@ from edge_runtime.clock import SystemClock, now_s, pause_s
 from edge_runtime.config import DeviceConfig, bundle_folders, load
 from edge_runtime.display.display import Display, open_display
 from edge_runtime.inference.manifest import open_bundle
-from edge_runtime.inference.tasks import Task, open_task
+from edge_runtime.inference.tasks import Task, Work, open_task
 from edge_runtime.inputs.opening import open_source
 from edge_runtime.inputs.source import Source
 from edge_runtime.slots import Array
@@ -53,7 +53,7 @@ def loop(
         frame = source.read()
         if frame is None:
             continue
-        task.run([frame.bgr_hwc], task.defaults, out)
+        task.run(Work([frame.bgr_hwc], task.defaults), out)
         _blit(out, display.canvas)
         display.present()
         if now_s() >= begin_s:

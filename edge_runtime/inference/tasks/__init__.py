@@ -4,6 +4,7 @@ A task knows pictures and parameters. It knows no slots, no clock and no other p
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -11,29 +12,55 @@ import numpy.typing as npt
 
 from edge_runtime.config import ModelConfig
 from edge_runtime.errors import SessionError
-from edge_runtime.inference.manifest import Bundle
+from edge_runtime.inference.manifest import Bundle, Range
 from edge_runtime.inference.session import Session, open_session
+from edge_runtime.signals import Value
 
 FrameBgr = npt.NDArray[np.uint8]
 """(H, W, 3) uint8, blue green red."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one run is given."""
+
+    frames: Sequence[FrameBgr]
+    """The newest frame of every input, of any size: BGR, or BGRA where a model made it. Borrowed."""
+    values: Mapping[str, float | str]
+    """Every parameter's value; a text for a parameter that is a text."""
+    captured_s: Sequence[float] = ()
+    """When each frame's light fell in, monotonic."""
+    at_s: float = 0.0
+    """Now, monotonic."""
+
+    def number(self, name: str) -> float:
+        """The value of a parameter that is a number."""
+        return float(self.values[name])
 
 
 class Task(Protocol):
     """One model at work. Used from one thread: the worker that opened it."""
 
     session: Session
-    parameters: Mapping[str, tuple[float, float]]
-    """What signals and commands may drive, with their range."""
-    defaults: Mapping[str, float]
+    parameters: Mapping[str, Range | None]
+    """What signals and commands may drive, with their range; None: a text."""
+    defaults: Mapping[str, float | str]
     """Every parameter's value where nothing drives it."""
+    continuous: bool
+    """True: it runs at the model's rate. False: only on a new frame or a changed parameter."""
+    channels: int
+    """Of its picture: 3 for BGR, 4 for BGRA with straight alpha."""
 
-    def run(self, frames: Sequence[FrameBgr], values: Mapping[str, float], out: FrameBgr) -> None:
-        """Make one picture.
+    def run(self, work: Work, out: FrameBgr) -> Mapping[str, Value]:
+        """Make one picture, or find something out, or both.
 
         Args:
-            frames: the newest frame of every input, of any size. Borrowed until the call returns.
-            values: every parameter's value.
-            out: (H, W, 3) to fill. Its size is the model's size of this moment; it may change between runs.
+            work: frames and parameters.
+            out: (H, W, `channels`) to fill. Its size is the model's size of this moment; it may change between runs.
+                A task that makes no picture leaves it alone.
+
+        Returns:
+            The manifest's readings by name; those that are left out keep their last value on the board.
 
         Raises:
             SessionError: the network failed on this input. `out` is then undefined; the task stays usable.
@@ -67,3 +94,6 @@ def open_task(model: ModelConfig, bundle: Bundle, size_px: tuple[int, int]) -> T
             from edge_runtime.inference.tasks.stylize import Stylize
 
             return Stylize(session, manifest, stabilise=model.stabilise)
+        case other:
+            session.close()
+            raise SessionError(f"model {model.name!r}: this release has no task {other!r}")

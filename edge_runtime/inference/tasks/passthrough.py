@@ -4,14 +4,15 @@ With `NullSession` it stands for a network of known cost. Pixels stay readable: 
 picture can be read from the screen.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
 
 from edge_runtime.inference.manifest import Manifest
 from edge_runtime.inference.session import Session
-from edge_runtime.inference.tasks import FrameBgr
+from edge_runtime.inference.tasks import FrameBgr, Work
+from edge_runtime.signals import Value
 
 
 class Passthrough:
@@ -19,17 +20,18 @@ class Passthrough:
 
     def __init__(self, session: Session, manifest: Manifest) -> None:
         self.session = session
-        self.parameters: Mapping[str, tuple[float, float]] = {}
-        self.defaults: Mapping[str, float] = {}
+        self.parameters, self.defaults = manifest.parameters, manifest.defaults
+        self.continuous, self.channels = False, 3
         self._input, self._output = manifest.inputs[0].name, manifest.outputs[0].name
 
-    def run(self, frames: Sequence[FrameBgr], values: Mapping[str, float], out: FrameBgr) -> None:
+    def run(self, work: Work, out: FrameBgr) -> Mapping[str, Value]:
         height, width = out.shape[:2]
-        if frames:
-            picture = cv2.resize(frames[0], (width, height), dst=out, interpolation=cv2.INTER_AREA)
+        if work.frames:
+            picture = cv2.resize(work.frames[0], (width, height), dst=out, interpolation=cv2.INTER_AREA)
         else:
             picture = np.zeros_like(out)
         out[:] = self.session.run({self._input: picture})[self._output]
+        return {}
 
     def reset(self) -> None:
         pass

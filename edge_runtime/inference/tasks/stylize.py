@@ -9,8 +9,9 @@ import numpy.typing as npt
 from edge_runtime.errors import SessionError
 from edge_runtime.inference.manifest import Manifest
 from edge_runtime.inference.session import Session
-from edge_runtime.inference.tasks import FrameBgr
+from edge_runtime.inference.tasks import FrameBgr, Work
 from edge_runtime.inference.tasks.stabilise import Stabiliser
+from edge_runtime.signals import Value
 
 FULL_MIX = 0.1
 """Weights that sum to less are filled up with the default style: fading the last style out glides, it does not jump."""
@@ -24,28 +25,32 @@ class Stylize:
     def __init__(self, session: Session, manifest: Manifest, *, stabilise: float) -> None:
         self.session = session
         self.parameters = manifest.parameters
-        self.defaults: Mapping[str, float] = dict.fromkeys(manifest.parameters, 0.0)
+        self.defaults = manifest.defaults
+        self.continuous, self.channels = False, 3
+        self._styles = [f"style.{style}" for style in manifest.styles]
         self._image, self._weights = (spec.name for spec in manifest.inputs)
         self._output = manifest.outputs[0].name
         self._stabiliser = Stabiliser(stabilise)
         self._mix: npt.NDArray[np.float32] | None = None
 
-    def run(self, frames: Sequence[FrameBgr], values: Mapping[str, float], out: FrameBgr) -> None:
-        if not frames:
+    def run(self, work: Work, out: FrameBgr) -> Mapping[str, Value]:
+        if not work.frames:
             raise SessionError("stylize runs on a picture; give the model an input")
         height, width = out.shape[:2]
-        shrinks = frames[0].shape[0] > height
-        frame = cv2.resize(frames[0], (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        given = work.frames[0][:, :, :3]
+        shrinks = given.shape[0] > height
+        frame = cv2.resize(given, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
         settled = self._stabiliser.settle_input(frame)
         image = np.empty((1, 3, height, width), np.float32)
         cv2.split(settled * np.float32(1 / 255), [image[0, 2], image[0, 1], image[0, 0]])
-        mix = mix_styles([values[name] for name in self.parameters])
+        mix = mix_styles([work.number(name) for name in self._styles])
         changed = 1.0 if self._mix is None else float(np.abs(mix - self._mix).sum()) / 2
         (picture,) = self.session.run({self._image: image, self._weights: mix})[self._output]  # (3, h, w) RGB
         self._mix = mix
         bgr = cv2.merge([picture[2], picture[1], picture[0]]) * np.float32(255)
         steady = self._stabiliser.settle_output(bgr, fresh=min(1.0, FRESH_PER_CHANGE * changed))
         cv2.convertScaleAbs(steady, dst=out)
+        return {}
 
     def reset(self) -> None:
         self._stabiliser.reset()
