@@ -89,7 +89,7 @@ def open_task(model: ModelConfig, bundle: Bundle, size_px: tuple[int, int]) -> T
         case "passthrough":
             from edge_runtime.inference.tasks.passthrough import Passthrough
 
-            return Passthrough(session, manifest)
+            return Passthrough(session, manifest, continuous=not model.inputs)  # nothing comes in: it generates
         case "stylize":
             from edge_runtime.inference.tasks.stylize import Stylize
 

@@ -18,10 +18,10 @@ from edge_runtime.signals import Value
 class Passthrough:
     """The first input's picture, resized. The network takes and gives (h, w, 3) uint8."""
 
-    def __init__(self, session: Session, manifest: Manifest) -> None:
+    def __init__(self, session: Session, manifest: Manifest, *, continuous: bool) -> None:
         self.session = session
         self.parameters, self.defaults = manifest.parameters, manifest.defaults
-        self.continuous, self.channels = False, 3
+        self.continuous, self.channels = continuous, 3
         self._input, self._output = manifest.inputs[0].name, manifest.outputs[0].name
 
     def run(self, work: Work, out: FrameBgr) -> Mapping[str, Value]:
