@@ -1,5 +1,6 @@
 # One command for each thing a person does here. Set-up is part of every command: see .ci/setup.
-CONFIG ?= device_configs/laptop.toml
+SCENE ?=
+CONFIG ?= device_configs/$(if $(SCENE),showcase,laptop).toml
 ARGS ?=
 TESTS ?=
 PYTHON := .venv/bin/python
@@ -15,9 +16,9 @@ endif
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-run: ## the picture: CONFIG=device_configs/laptop.toml ARGS="--seconds 60"
+run: ## the picture: SCENE=portal or CONFIG=device_configs/laptop.toml, ARGS="--seconds 60"
 	@.ci/setup run
-	@$(PYTHON) -m edge_runtime run $(CONFIG) $(ARGS)
+	@$(PYTHON) -m edge_runtime run $(CONFIG) $(if $(SCENE),--scene $(SCENE)) $(ARGS)
 
 demo: ## a small venue, played from a recording: ARGS=...
 	@.ci/setup run

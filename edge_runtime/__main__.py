@@ -78,6 +78,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--models", type=Path, action="append", default=[], metavar="DIR", help="look for bundles here first"
     )
+    parser.add_argument("--scene", metavar="NAME", help="begin with this scene, whatever was shown last")
     parser.add_argument("--headless", action="store_true", help="open no window, whatever the config says")
     parser.add_argument("--windowed", action="store_true", help="a window instead of the full screen")
     parser.add_argument("--json", action="store_true", help="log JSON lines also on a terminal")

@@ -32,6 +32,7 @@ class Director:
         self._plate_for = (0, 0)
         self._identify_until_s = -math.inf
         self._obeyed: list[float] = []
+        self._on_air: tuple[str, ...] = ()
         self._expose: Message | None = None
         self._slot = part.writer("presented")
         self.signals: Snapshot = part.board.snapshot(0.0)
@@ -126,6 +127,9 @@ class Director:
     def render(self, canvas: Canvas, timeline: Timeline, signals: Snapshot, hidden: frozenset[str]) -> None:
         """Draw the frame as commanded."""
         self.signals = signals
+        if self._on_air != self.stage.on_air:
+            self._on_air = self.stage.on_air
+            self._part.put("show.scenes", ",".join(self._on_air))  # models that no scene uses rest
         self._ease_brightness(timeline.step_s)
         if self.dark:
             canvas.fill(0)

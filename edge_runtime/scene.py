@@ -140,6 +140,11 @@ class Stage:
         self.current = self._scenes[name]
         self._fade_s, self._faded_s = fade_s, 0.0
 
+    @property
+    def on_air(self) -> tuple[str, ...]:
+        """The scenes that are drawn now: two while one fades into the other."""
+        return (self.current.name,) if self._leaving is None else (self.current.name, self._leaving.name)
+
     def render(self, canvas: Canvas, timeline: Timeline, signals: Snapshot, hidden: frozenset[str]) -> None:
         """Draw the frame, every pixel of it."""
         self.current.render(canvas, timeline, signals, hidden)

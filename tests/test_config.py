@@ -211,3 +211,37 @@ def test_a_missing_recording_is_an_error(tmp_path: Path) -> None:
 def test_every_config_we_ship_is_right(path: Path) -> None:
     config = load(path)
     assert not [finding for finding in check(config) if finding.level == "error"]
+
+
+def test_a_scene_needs_the_models_of_its_pictures_its_bindings_and_all_that_those_need() -> None:
+    picture = {"kind": "picture", "source": "picture.between", "fallback": ["picture.painted"]}
+    rain = {"kind": "particles", "preset": "rain", "bind": {"rate": {"signal": "crowd"}}}
+    config = DeviceConfig.model_validate(
+        {
+            "device_id": "foyer",
+            "cameras": [{"source": "synthetic"}],
+            "signals": [{"name": "crowd", "model": "people.count"}, {"name": "wave", "model": "words.style.wave"}],
+            "models": [
+                {"name": "paint", "bundle": "b", "input": "camera.main", "output": "picture.painted"}
+                | {"bind": {"style.wave": {"signal": "wave"}}},
+                {"name": "between", "bundle": "b", "input": "picture.painted", "output": "picture.between"},
+                {"name": "people", "bundle": "b", "input": "camera.main"},
+                {"name": "words", "bundle": "b"},
+                {"name": "counter", "bundle": "b", "rest": "never"},
+            ],
+            "scenes": [
+                {"name": "mirror", "layers": [picture]},
+                {"name": "crowd", "layers": [rain]},
+                {"name": "dark", "layers": [{"kind": "fill"}]},
+            ],
+        }
+    )
+    assert config.models_of(["dark"]) == {"counter"}
+    assert config.models_of(["crowd"]) == {"people", "counter"}
+    assert config.models_of(["mirror"]) == {"between", "paint", "words", "counter"}
+    assert config.models_of(["mirror", "crowd"]) == {model.name for model in config.models}
+
+
+def test_a_signal_of_a_model_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
+    words = fault(tmp_path, 'mqtt = "venue/weather"', 'model = "people.count"')
+    assert "signals[0].model = 'people' is not declared" in words

@@ -13,6 +13,7 @@ from typing import Any
 from edge_runtime.cli.check import examine, tell
 from edge_runtime.cli.local import default_folder, own_shared_folder
 from edge_runtime.config import DeviceConfig, bundle_folders, load
+from edge_runtime.control.state import StateFile
 from edge_runtime.errors import EdgeError
 from edge_runtime.logs import LogWriter
 from edge_runtime.supervisor import Options, Supervisor
@@ -51,6 +52,8 @@ def run_device(config: DeviceConfig, arguments: argparse.Namespace) -> int:
         trace=arguments.trace.resolve() if arguments.trace else None,
     )
     with only_one(options.runtime_folder, config.device_id):
+        if arguments.scene:
+            remember_scene(arguments.scene, config, options.state_folder / "state.json")
         for path in (arguments.trace, arguments.stats):
             if path is not None and str(path) != "-":
                 _begin_file(path)
@@ -67,6 +70,23 @@ def run_device(config: DeviceConfig, arguments: argparse.Namespace) -> int:
         else:
             arguments.stats.write_text(text + "\n", encoding="utf-8")
     return supervisor.exit_code
+
+
+def remember_scene(name: str, config: DeviceConfig, path: Path) -> None:
+    """As if the scene had been asked for before the box was switched off.
+
+    Raises:
+        EdgeError: the config has no such scene, or the state cannot be written.
+    """
+    if config.scene(name) is None:
+        known = ", ".join(scene.name for scene in config.scenes)
+        raise EdgeError(f"--scene {name!r} is no scene of {config.device_id!r}; known: {known}")
+    file = StateFile(path)
+    file.state["scene"] = name
+    try:
+        file.write(file.state)
+    except OSError as error:
+        raise EdgeError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _begin_file(path: Path) -> None:

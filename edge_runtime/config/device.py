@@ -1,5 +1,6 @@
 """The whole device config."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -18,8 +19,9 @@ BUILT_IN_SIGNALS = (
     "device.temperature_c",
     "device.memory_free_mb",
     "governor.rung",
+    "show.scenes",
 )
-"""Always on the board: written by the hub, `governor.rung` by the show."""
+"""Always on the board: written by the hub, the last two by the show. `show.scenes`: those on screen, with commas."""
 FIXED_SIGNALS = tuple(name for name in BUILT_IN_SIGNALS if name != "prompt.text")
 """Those that no venue may feed; a prompt may come by command and by topic alike."""
 BUILT_IN_RANGES: dict[str, tuple[float, float]] = {
@@ -155,6 +157,26 @@ class DeviceConfig(Strict):
         """What a model tells that is on the board: reading to the signal it becomes."""
         pairs = [(signal.model.partition("."), signal.name) for signal in self.signals if signal.model]
         return {reading: name for (owner, _, reading), name in pairs if owner == model}
+
+    def models_of(self, scenes: Iterable[str]) -> frozenset[str]:
+        """The models that these scenes need: for their pictures, for what drives them, and for what those need in turn.
+
+        Models with `rest = "never"` are always needed.
+        """
+        layers = [layer for scene in self.scenes if scene.name in set(scenes) for layer in scene.layers]
+        wanted = {bind.signal for layer in layers for bind in layer.bind.values()}
+        for layer in layers:
+            if isinstance(layer, PictureConfig):
+                wanted |= {layer.source, *layer.fallback}
+        gives = {model.name: {model.output, *self.readings(model.name).values()} for model in self.models}
+        needed = {model.name for model in self.models if model.rest == "never"}
+        while True:
+            more = {name for name, given in gives.items() if given & wanted} | needed
+            users = [model for model in self.models if model.name in more]
+            uses = {name for model in users for name in (*model.inputs, *(b.signal for b in model.bind.values()))}
+            if more == needed and uses <= wanted:
+                return frozenset(needed)
+            needed, wanted = more, wanted | uses
 
     def signal_range(self, name: str) -> tuple[float, float]:
         """The range of a signal; a binding's `from` where it gives none."""

@@ -1,5 +1,7 @@
 """Models: which bundle runs where, on what, how often."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from edge_runtime.config.base import Name, Rate, SizePx, Strict
@@ -20,6 +22,9 @@ class ModelConfig(Strict):
     rate_hz: Rate = 30.0
     threads: int = Field(1, ge=1, le=16)
     precision: str | None = Field(None, description="fp32, fp16 or int8; default: the bundle's first")
+    rest: Literal["unseen", "never"] = Field(
+        "unseen", description="unseen: it rests while no scene on screen uses its picture or its readings"
+    )
     stabilise: float = Field(1.0, ge=0, le=1, description="0: every frame on its own; 1: as steady as the task can")
     set: dict[str, float | str] = Field({}, description="parameters held at a fixed value")
     bind: dict[str, BindingConfig] = {}

@@ -15,6 +15,7 @@ from edge_runtime.errors import Refused
 from edge_runtime.inference.live import LiveModel
 from edge_runtime.logs import event
 from edge_runtime.part import Part
+from edge_runtime.signals import Value
 
 LOADING_S = 10.0
 REPORT_S = 1.0
@@ -54,6 +55,8 @@ class _Worker:
         self._part = part
         self._models = models
         self._rung = -1
+        self._on_air: Value | None = None
+        self._needed = frozenset(models)
         self._ready = False
         self._report_due_s = 0.0
 
@@ -64,8 +67,8 @@ class _Worker:
             seen = part.bell.seen()
             for message in part.drain():
                 self._obey(message)
-            self._follow_ladder()
-            due_in_s = [self._serve_model(model) for model in self._models.values()]
+            self._follow_show()
+            due_in_s = [self._serve_model(model) for name, model in self._models.items() if self._works(name)]
             self._tell()
             part.beat()
             part.bell.wait(seen, min([HEAR_S, *due_in_s]))
@@ -82,9 +85,19 @@ class _Worker:
         self._part.beat(did=1)
         return 0.0
 
-    def _follow_ladder(self) -> None:
-        rungs = self._part.config.rungs
-        at = self._part.board.snapshot(now_s()).number("governor.rung")
+    def _works(self, name: str) -> bool:
+        """Whether a model has work: what no scene shows rests, once it has proved that it runs."""
+        return name in self._needed or self._models[name].runs == 0
+
+    def _follow_show(self) -> None:
+        """Take the rung that the governor picked, and note which scenes are on air."""
+        signals, config = self._part.board.snapshot(now_s()), self._part.config
+        on_air = signals.value("show.scenes")
+        if on_air != self._on_air:
+            self._on_air = on_air
+            self._needed = config.models_of(str(on_air).split(","))
+        rungs = config.rungs
+        at = signals.number("governor.rung")
         rung = min(len(rungs) - 1, max(0, int(at or 0)))
         if rung != self._rung:
             self._rung = rung

@@ -256,6 +256,24 @@ def test_a_rung_of_the_ladder_changes_size_and_rate_while_it_runs(tmp_path: Path
         assert not worker.events("model_failed")
 
 
+def test_a_model_that_no_scene_on_screen_uses_rests_once_it_has_proved_itself(tmp_path: Path) -> None:
+    write_null(tmp_path)
+    scenes = [
+        {"name": "mirror", "layers": [{"kind": "picture", "source": "picture.look"}]},
+        {"name": "night", "layers": [{"kind": "fill"}]},
+    ]
+    with working(device(IDLE, scenes=scenes), tmp_path) as (worker, camera):
+        reader = worker.reader("picture.look")
+        worker.board.put("show.scenes", "night", now_s())
+        await_number(reader, camera.shoot())  # the first run warms it up
+        at_rest = latest(reader).sequence
+        with camera.rolling(60):
+            eventually(lambda: camera.number > 30, 5.0, "half a second of frames")
+            assert latest(reader).sequence == at_rest
+            worker.board.put("show.scenes", "night,mirror", now_s())  # it fades in
+            eventually(lambda: latest(reader).sequence > at_rest + 5, 5.0, "it works again")
+
+
 def test_killed_and_started_again_it_goes_on_and_readers_never_lose_the_picture(tmp_path: Path) -> None:
     write_null(tmp_path)
     with working(device(IDLE), tmp_path) as (worker, camera):
