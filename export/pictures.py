@@ -6,19 +6,18 @@ whatever says anything else is left out. Panoramas of light (CC0) give skies. No
 
 import base64
 import functools
-import os
 import re
 import struct
+import tempfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")  # read when cv2 is loaded
-
 import cv2
 import numpy as np
 import numpy.typing as npt
+import OpenEXR
 import zstandard
 
 from export.errors import ExportError
@@ -115,7 +114,8 @@ def _described(files: dict[str, bytes], readme: str) -> Iterator[Photo]:
     """The free photographs that one README describes: blocks of Copyright, Source, License and a list of files."""
     folder = readme.rpartition("/")[0]
     for block in re.split(r"\n(?=Copyright:)", files[readme].decode("utf-8", "replace")):
-        fields = {key: value.strip() for key, value in re.findall(r"^(Copyright|Source|License): *(.*)$", block, re.MULTILINE)}
+        pairs = re.findall(r"^(Copyright|Source|License): *(.*)$", block, re.MULTILINE)
+        fields = {key: value.strip() for key, value in pairs}
         listed = block.partition("Files:")[2].split()
         if not FREE.match(fields.get("License", "")) or "Source" not in fields:
             continue
@@ -147,10 +147,11 @@ def panoramas() -> dict[str, npt.NDArray[np.float32]]:
         match = re.search(r"base64,([A-Za-z0-9+/=]+)", path.read_text(encoding="utf-8"))
         if match is None:
             raise ExportError(f"{path}: holds no base64 picture")
-        decoded = cv2.imdecode(np.frombuffer(base64.b64decode(match[1]), np.uint8), cv2.IMREAD_UNCHANGED)
-        if decoded is None:
-            raise ExportError(f"{path}: this OpenCV reads no EXR; set OPENCV_IO_ENABLE_OPENEXR=1 before cv2 is loaded")
-        found[path.name.removesuffix(".exr.js")] = np.ascontiguousarray(decoded[:, :, 2::-1], np.float32)
+        with tempfile.NamedTemporaryFile(suffix=".exr") as file:
+            file.write(base64.b64decode(match[1]))
+            file.flush()
+            with OpenEXR.File(file.name) as exr:
+                found[path.name.removesuffix(".exr.js")] = np.asarray(exr.channels()["RGB"].pixels, np.float32)
     return found
 
 
@@ -182,7 +183,7 @@ def look(panorama: npt.NDArray[np.float32], yaw: float, pitch: float, view: floa
 
 
 def crop(rgb: Rgb, size_px: tuple[int, int], rng: np.random.Generator, *, least: float = 0.6) -> Rgb:
-    """A random part of a picture in the shape of `size_px`, scaled to it; `least` of the largest such part. May flip."""
+    """A random part in the shape of `size_px`, scaled to it: `least` to all of the largest such part. May be flipped."""
     width, height = size_px
     most = min(rgb.shape[1] / width, rgb.shape[0] / height)
     scale = most * float(rng.uniform(least, 1.0))
