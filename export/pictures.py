@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import cv2
 import numpy as np
@@ -151,8 +152,13 @@ def panoramas() -> dict[str, npt.NDArray[np.float32]]:
             file.write(base64.b64decode(match[1]))
             file.flush()
             with OpenEXR.File(file.name) as exr:
-                found[path.name.removesuffix(".exr.js")] = np.asarray(exr.channels()["RGB"].pixels, np.float32)
+                found[path.name.removesuffix(".exr.js")] = _finite(exr.channels()["RGB"].pixels)
     return found
+
+
+def _finite(light: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """The sun is too bright for half floats: infinite there."""
+    return np.nan_to_num(np.asarray(light, np.float32), posinf=1e3).clip(0.0, 1e3)
 
 
 def look(panorama: npt.NDArray[np.float32], yaw: float, pitch: float, view: float, size_px: tuple[int, int]) -> Rgb:
@@ -183,7 +189,7 @@ def look(panorama: npt.NDArray[np.float32], yaw: float, pitch: float, view: floa
 
 
 def crop(rgb: Rgb, size_px: tuple[int, int], rng: np.random.Generator, *, least: float = 0.6) -> Rgb:
-    """A random part in the shape of `size_px`, scaled to it: `least` to all of the largest such part. May be flipped."""
+    """A random part in the shape of `size_px`, scaled to it: `least` to all of the largest such part. May flip."""
     width, height = size_px
     most = min(rgb.shape[1] / width, rgb.shape[0] / height)
     scale = most * float(rng.uniform(least, 1.0))
