@@ -9,8 +9,8 @@ from collections.abc import Iterable
 import h5py
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from export.sources import member
 
@@ -51,8 +51,8 @@ class Vgg16(nn.Module):
         x = rgb_nchw.flip(1) * 255 - self.get_buffer("mean")
         for name, convolution in zip(self.layers, self.convolutions, strict=True):
             if name.endswith("_1") and name != "relu1_1":
-                x = F.max_pool2d(x, 2)
-            x = F.relu(convolution(x))
+                x = functional.max_pool2d(x, 2)
+            x = functional.relu(convolution(x))
             if name in names:
                 found[name] = x
             if len(found) == len(names):
@@ -75,4 +75,4 @@ def gram(features_nchw: Tensor) -> Tensor:
 
 def relative_error(seen: Tensor, wanted: Tensor) -> Tensor:
     """Mean squared difference over the mean square of `wanted`: 0 is equal, 1 is as far off as all zero."""
-    return F.mse_loss(seen, wanted) / wanted.square().mean().clamp_min(1e-12)
+    return functional.mse_loss(seen, wanted) / wanted.square().mean().clamp_min(1e-12)
