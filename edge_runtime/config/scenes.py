@@ -153,13 +153,20 @@ class TextConfig(LayerConfig):
 class ParticlesConfig(LayerConfig):
     """Thousands of small things that fall, drift or fly."""
 
-    PARAMETERS = {"opacity": (0.0, 1.0), "rate": (0.0, 4000.0), "wind": (-1.0, 1.0), "speed": (0.1, 4.0)}
+    PARAMETERS = {"opacity": (0.0, 1.0), "rate": (0.0, 4000.0), "wind": (-1.0, 1.0), "speed": (0.1, 4.0)} | {
+        "x": (0.0, 1.0),
+        "y": (0.0, 1.0),
+        "spread": (0.0, 1.0),
+    }
 
     kind: Literal["particles"]
     preset: Literal["rain", "snow", "sparks"]
     rate: float = Field(0.0, ge=0, le=4000, description="born a second")
     wind: float = Field(0.0, ge=-1, le=1)
     speed: float = Field(1.0, ge=0.1, le=4)
+    x: Unit = Field(0.5, description="sparks only: where they come from, of the canvas width")
+    y: Unit = Field(1.0, description="sparks only: how far down they come from, of the canvas height")
+    spread: Unit = Field(1.0, description="sparks only: how wide their source is, of the canvas width")
     colour: Rgb | None = None
     limit: int = Field(6000, ge=1, le=20000, description="alive at most")
 

@@ -61,6 +61,8 @@ class _Kind(ABC):
     """How one preset moves and looks."""
 
     LEVELS: int
+    source = (0.5, 1.0, 1.0)
+    """Where sparks come from: x, y and how wide; of the canvas."""
 
     def __init__(self, swarm: Swarm, colour: Rgb | None) -> None:
         self.swarm = swarm
@@ -103,6 +105,7 @@ class ParticlesLayer:
         opacity, wind, speed = float(values["opacity"]), float(values["wind"]), float(values["speed"])
         height_px, width_px = canvas.shape[:2]
         self._kind.move(timeline.step_s * speed, wind, width_px / height_px)
+        self._kind.source = (float(values["x"]), float(values["y"]), float(values["spread"]))
         self._kind.bear(float(values["rate"]), timeline.step_s)
         if opacity <= 0.0 or self._swarm.alive == 0:
             return
@@ -227,8 +230,10 @@ class _Sparks(_Kind):
     def bear(self, rate: float, step_s: float) -> None:
         swarm = self.swarm
         born = swarm.bear(rate, step_s)
-        y, life = swarm[Swarm.Y], swarm[Swarm.LIFE]
-        y[born] = 1.0 + _BEYOND * y[born]
+        x, y, life = swarm[Swarm.X], swarm[Swarm.Y], swarm[Swarm.LIFE]
+        at_x, at_y, spread = self.source
+        x[born] = at_x + (x[born] - 0.5) * spread
+        y[born] = at_y + _BEYOND * y[born]
         life[born] = 1.6 + 3.4 * life[born] ** 2
 
     def move(self, step_s: float, wind: float, aspect: float) -> None:

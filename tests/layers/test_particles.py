@@ -150,3 +150,13 @@ def test_a_flake_glides_by_less_than_a_pixel() -> None:
     assert steps.min() > 0.0
     assert steps.max() < 1.0
     assert steps.std() < 0.5 * steps.mean()
+
+
+def test_sparks_come_from_where_they_are_told_to() -> None:
+    show = Show(weather("sparks"))
+    for _ in range(20):
+        picture = light(show, rate=600.0, x=0.25, y=0.6, spread=0.1)
+    columns, rows = picture.sum(axis=0), picture.sum(axis=1)
+    assert abs(int(columns.argmax()) - 80) < 30
+    assert 80 < int(rows.argmax()) < 125
+    assert picture[:, 200:].sum() < 0.05 * picture.sum()
