@@ -1,0 +1,129 @@
+"""The networks of stylize: the published one, rebuilt so that it can be trained, and a faster one that begins as it.
+
+Both paint in any mix of their styles by conditional instance normalisation: a style is a row of scales and shifts,
+one pair for each channel of each layer; all that two styles share is convolutions. Source: Dumoulin, Shlens, Kudlur,
+"A Learned Representation for Artistic Style", 2017.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+from torch.nn import functional
+
+EPSILON = 1e-3
+"""Of every normalisation; the published graph's."""
+_RESIDUAL = tuple((f"res.{block}.0", f"res.{block}.1") for block in range(6))
+_NAMES = (
+    "contract.0",
+    "contract.1",
+    "contract.2",
+    *(name for block in _RESIDUAL for name in block),
+    "expand.0",
+    "expand.1",
+    "expand.2",
+)
+
+
+class StyleRows(nn.Module):
+    """Every style as one row: the scales of all layers, then their shifts."""
+
+    def __init__(self, styles: int, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.channels = list(channels)
+        self.scales = nn.Parameter(torch.ones(styles, sum(channels)))
+        self.shifts = nn.Parameter(torch.zeros(styles, sum(channels)))
+
+    def forward(self, style_weights: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """The mix's scales and shifts of each layer, (n, channels) each, for weights (n, styles)."""
+        scales = (style_weights @ self.scales).split(self.channels, dim=1)
+        shifts = (style_weights @ self.shifts).split(self.channels, dim=1)
+        return scales, shifts
+
+
+def normalise(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Conditional instance normalisation of (n, c, h, w).
+
+    Where `scale` has a quarter of the channels, four neighbours share it and are normalised as one: they are the
+    four pixels of a cell that has not been laid out yet.
+    """
+    n, c, h, w = x.shape
+    phases = c // scale.shape[1]
+    if phases > 1:
+        x = x.reshape(n, c // phases, h * phases, w)
+    if n == 1:  # one node in ONNX, whose scale and shift may vary
+        x = functional.instance_norm(x, weight=scale.flatten(), bias=shift.flatten(), eps=EPSILON)
+    else:
+        x = functional.instance_norm(x, eps=EPSILON) * scale[:, :, None, None] + shift[:, :, None, None]
+    return x.reshape(n, c, h, w) if phases > 1 else x
+
+
+class PublishedNet(nn.Module):
+    """The network of 26 styles as it was published, with room for more of them. Sizes are multiples of 4."""
+
+    def __init__(self, styles: int) -> None:
+        super().__init__()
+        widths = {"expand.0": 8, "expand.1": 4, "expand.2": 3}
+        self.convolutions = nn.ModuleDict()
+        came = 3
+        for name in _NAMES:
+            width = widths.get(name, 32)
+            kernel = 9 if name in {"contract.0", "expand.2"} else 3
+            stride = 2 if name in {"contract.1", "contract.2"} else 1
+            self.convolutions[name.replace(".", "_")] = nn.Conv2d(came, width, kernel, stride, bias=False)
+            came = width
+        self.rows = StyleRows(styles, [layer.out_channels for layer in self._layers()])
+
+    @classmethod
+    def read(cls, path: Path, styles: int) -> "PublishedNet":
+        """The published weights. Styles beyond the 26 begin as their mean."""
+        net = cls(styles)
+        found = {item.name: torch.tensor(numpy_helper.to_array(item)) for item in onnx.load(path).graph.initializer}
+        with torch.no_grad():
+            for name in _NAMES:
+                net.convolutions[name.replace(".", "_")].weight.copy_(found[f"{name}.w"])
+            for rows, part in ((net.rows.scales, "gamma"), (net.rows.shifts, "beta")):
+                published = torch.cat([found[f"{name}.norm.{part}"] for name in _NAMES], dim=1)
+                rows.copy_(published.mean(0, keepdim=True).expand(styles, -1))
+                rows[: len(published)] = published
+        return net
+
+    def forward(self, image: Tensor, style_weights: Tensor) -> Tensor:
+        """Paint (n, 3, h, w) RGB 0-1 in mixes (n, styles)."""
+        return self.expand(self.residual(self.contract(image, style_weights), style_weights), style_weights)
+
+    def contract(self, x: Tensor, style_weights: Tensor) -> Tensor:
+        """To 32 channels at a quarter of the size."""
+        scales, shifts = self.rows(style_weights)
+        for index in range(3):
+            x = functional.relu(self._layer(index, x, scales, shifts))
+        return x
+
+    def residual(self, x: Tensor, style_weights: Tensor) -> Tensor:
+        """The six blocks in the middle."""
+        scales, shifts = self.rows(style_weights)
+        for index in range(3, 15, 2):
+            inner = functional.relu(self._layer(index, x, scales, shifts))
+            x = x + self._layer(index + 1, inner, scales, shifts)
+        return x
+
+    def expand(self, x: Tensor, style_weights: Tensor) -> Tensor:
+        """Back to a picture."""
+        scales, shifts = self.rows(style_weights)
+        for index in (15, 16):
+            x = functional.relu(
+                self._layer(index, functional.interpolate(x, scale_factor=2.0, mode="nearest"), scales, shifts)
+            )
+        return torch.sigmoid(self._layer(17, x, scales, shifts))
+
+    def _layers(self) -> list[nn.Conv2d]:
+        return [layer for layer in self.convolutions.values() if isinstance(layer, nn.Conv2d)]
+
+    def _layer(self, index: int, x: Tensor, scales: Sequence[Tensor], shifts: Sequence[Tensor]) -> Tensor:
+        layer = self._layers()[index]
+        border = layer.kernel_size[0] // 2
+        x = layer(functional.pad(x, (border, border, border, border), mode="reflect"))
+        return normalise(x, scales[index], shifts[index])
