@@ -1,0 +1,255 @@
+"""backdrop: landscapes out of nothing but noise and conditions, in one step.
+
+A rectified flow learns to draw what `export.skies` draws by rule and what free photographs and panoramas show, under
+their conditions; a student learns to do the flow's twelve steps at once.
+"""
+
+import functools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from export.features import relative_error, vgg16
+from export.nets.backdrop import BackdropNet
+from export.pictures import Rgb, crop, look, panoramas, photos, tiles
+from export.run import Run, Stage, step_rng, train
+from export.skies import BANDS, MOODS, PLACES, TIMES, WEATHERS, Conditions, bands, draw, random_conditions, weathered
+
+SIZE_PX = (144, 80)
+CONDITIONS = (
+    *(f"weather.{name}" for name in WEATHERS),
+    *(f"time.{name}" for name in TIMES),
+    *(f"mood.{name}" for name in MOODS),
+    *(f"place.{name}" for name in PLACES),
+    "energy",
+    "palette.strength",
+    *(f"palette.{band}_{channel}" for band in BANDS for channel in "rgb"),
+)
+"""The network's condition vector, in order."""
+_GROUPS = (len(WEATHERS), len(TIMES), len(MOODS), len(PLACES), 1)
+_LANDSCAPES = {"monuments", "renewable", "india", "france", "usa", "egypt", "wonders", "germany"}
+_OUTDOORS = ("city", "dawn", "forest", "night", "park", "sky", "sunrise", "sunset", "venice")
+_PHOTO_SHARE = 0.25
+_DRAWN = 6000
+_BATCH = 16
+_STEPS = 12
+_PAIRS = 4800
+_TEACHER = Stage("teacher", steps=5600, lr=1.2e-3, warm_up=150, average=0.998, sheet_every=400)
+_STUDENT = Stage("student", steps=1500, lr=4e-4, warm_up=40, average=0.99, sheet_every=250)
+_LIKENESS_LAYERS = ("relu1_2", "relu2_2")
+
+
+def new_net() -> BackdropNet:
+    """Untrained."""
+    return BackdropNet(len(CONDITIONS), channels=(40, 64, 96, 96))
+
+
+class Backdrop:
+    """The student."""
+
+    name = "backdrop"
+    sources = ("gcompris", "panoramas", "hed")
+
+    def distil(self, run: Run) -> None:
+        """Draw what is learned from, train the flow, let it draw pairs, train the student on them."""
+        teacher = self._teach(run)
+        self._shorten(run, teacher)
+
+    def _teach(self, run: Run) -> BackdropNet:
+        torch.manual_seed(run.seed)
+        net = new_net().to(run.device, memory_format=torch.channels_last)
+        drawn = Drawn.load(run)
+
+        def step(number: int) -> dict[str, Tensor]:
+            pictures, conditions = drawn.batch(step_rng(run, "teacher", number), _BATCH)
+            noise = torch.randn_like(pictures)
+            at = torch.sigmoid(torch.randn(len(pictures)))
+            mixed = torch.lerp(noise, pictures, at[:, None, None, None])
+            with torch.autocast(run.device, torch.bfloat16):
+                velocity = net(mixed.contiguous(memory_format=torch.channels_last), at, conditions)
+            return {"flow": (velocity.float() - (pictures - noise)).square().mean()}
+
+        train(run, _TEACHER, net, step, sheet=lambda: conditions_sheet(lambda z, c: flow(net, z, c)))
+        return net.eval()
+
+    def _shorten(self, run: Run, teacher: BackdropNet) -> None:
+        net = new_net().to(run.device, memory_format=torch.channels_last)
+        net.load_state_dict(teacher.state_dict())
+        if not run.done(_STUDENT.name):
+            noises, conditions, drawn = _pairs(run, teacher)
+
+        def step(number: int) -> dict[str, Tensor]:
+            chosen = torch.from_numpy(step_rng(run, "student", number).integers(0, len(noises), _BATCH))
+            z = noises[chosen].float()
+            with torch.autocast(run.device, torch.bfloat16):
+                velocity = net(z.contiguous(memory_format=torch.channels_last), torch.zeros(_BATCH), conditions[chosen])
+            picture, wanted = z + velocity.float(), drawn[chosen].float() / 127.5 - 1
+            seen = vgg16()(picture * 0.5 + 0.5, _LIKENESS_LAYERS)
+            with torch.no_grad():
+                aim = vgg16()(wanted * 0.5 + 0.5, _LIKENESS_LAYERS)
+            likeness = torch.stack([relative_error(seen[layer], aim[layer]) for layer in _LIKENESS_LAYERS]).sum()
+            return {"pixels": (picture - wanted).abs().mean() * 2, "likeness": likeness * 0.5}
+
+        train(run, _STUDENT, net, step, sheet=lambda: conditions_sheet(lambda z, c: one_step(net, z, c)))
+
+
+STUDENT = Backdrop()
+
+
+@torch.no_grad()
+def flow(net: BackdropNet, noise: Tensor, conditions: Tensor, steps: int = _STEPS) -> Tensor:
+    """Follow the flow from noise to pictures -1 to 1, by Euler's method."""
+    x = noise.contiguous(memory_format=torch.channels_last)
+    for i in range(steps):
+        with torch.autocast(noise.device.type, torch.bfloat16):
+            velocity = net(x, torch.full((len(x),), (i + 0.5) / steps), conditions)
+        x = x + velocity.float() / steps
+    return x.clamp(-1, 1)
+
+
+@torch.no_grad()
+def one_step(net: BackdropNet, noise: Tensor, conditions: Tensor) -> Tensor:
+    """What the student draws, -1 to 1."""
+    return (noise + net(noise, torch.zeros(len(noise)), conditions)).clamp(-1, 1)
+
+
+def _pairs(run: Run, teacher: BackdropNet) -> tuple[Tensor, Tensor, Tensor]:
+    """Noise, conditions and what the flow draws of them. Noises are Gaussian; conditions as they are set live."""
+    path = run.path("pairs.pt")
+    if path.exists():
+        stored = torch.load(path, weights_only=True)
+        return stored["noises"], stored["conditions"], stored["drawn"]
+    count = max(2 * _BATCH, run.steps(_PAIRS) // _BATCH * _BATCH)
+    rng = run.rng("pairs")
+    drawn = Drawn.load(run)
+    noises, conditions, pictures = [], [], []
+    for i in range(count // _BATCH):
+        torch.manual_seed(run.seed * 7919 + i)
+        z = torch.randn(_BATCH, 3, SIZE_PX[1], SIZE_PX[0])
+        c = torch.from_numpy(np.stack([drawn.conditions_alone(rng) for _ in range(_BATCH)]))
+        pictures.append(((flow(teacher, z, c) + 1) * 127.5).round().byte())
+        noises.append(z.half())
+        conditions.append(c)
+        if i % 20 == 0:
+            print(f"backdrop pairs {(i + 1) * _BATCH}/{count}", flush=True)
+    pairs = {"noises": torch.cat(noises), "conditions": torch.cat(conditions), "drawn": torch.cat(pictures)}
+    torch.save(pairs, path)
+    return pairs["noises"], pairs["conditions"], pairs["drawn"]
+
+
+class Drawn:
+    """What the flow learns from: thousands of landscapes drawn by rule, photographs and panoramas weathered anew."""
+
+    def __init__(self, pictures: npt.NDArray[np.uint8], conditions: npt.NDArray[np.float32]) -> None:
+        self._pictures, self._conditions = pictures, conditions
+        self._photos = [photo.rgb for photo in photos() if photo.subject in _LANDSCAPES]
+        self._views = [panoramas()[name] for name in _OUTDOORS]
+
+    @classmethod
+    @functools.lru_cache(1)
+    def load(cls, run: Run) -> "Drawn":
+        """Drawn once and kept in the run's folder."""
+        path = run.path("drawn.npz")
+        if not path.exists():
+            rng, count = run.rng("drawn"), max(64, run.steps(_DRAWN))
+            pairs = [(draw(conditions, rng, SIZE_PX), conditions.vector()) for conditions in _many(rng, count)]
+            np.savez(path, pictures=np.stack([p for p, _ in pairs]), conditions=np.stack([c for _, c in pairs]))
+        with np.load(path) as stored:
+            return cls(stored["pictures"], stored["conditions"])
+
+    def batch(self, rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor]:
+        """Pictures (n, 3, h, w) -1 to 1 and their condition vectors, some conditions left unsaid."""
+        pictures, vectors = [], []
+        for _ in range(count):
+            picture, base = self._one(rng)
+            if rng.random() < 0.5:
+                picture = np.ascontiguousarray(picture[:, ::-1])
+            pictures.append(picture)
+            vectors.append(_with_palette(_unsay(base, rng), bands(picture), rng))
+        x = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+        return x.contiguous(memory_format=torch.channels_last), torch.from_numpy(np.stack(vectors))
+
+    def _one(self, rng: np.random.Generator) -> tuple[Rgb, npt.NDArray[np.float32]]:
+        if rng.random() >= _PHOTO_SHARE:
+            i = int(rng.integers(len(self._pictures)))
+            return self._pictures[i], self._conditions[i]
+        if rng.random() < 0.55:
+            rgb = crop(self._photos[int(rng.integers(len(self._photos)))], (288, 160), rng, least=0.7)
+        else:
+            view = self._views[int(rng.integers(len(self._views)))]
+            rgb = look(
+                view,
+                float(rng.uniform(0, 6.3)),
+                float(rng.uniform(-0.05, 0.35)),
+                float(rng.uniform(1.0, 1.7)),
+                (288, 160),
+            )
+        shown, conditions = weathered(rgb, rng)
+        return np.asarray(cv2.resize(shown, SIZE_PX, interpolation=cv2.INTER_AREA), np.uint8), conditions.vector()
+
+    def conditions_alone(self, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+        """A condition vector as a scene may set it: those of a drawn picture, or a mix of two, some unsaid."""
+        first, second = (int(rng.integers(len(self._conditions))) for _ in range(2))
+        share = float(rng.random()) if rng.random() < 0.4 else 0.0
+        base = self._conditions[first] * (1 - share) + self._conditions[second] * share
+        return _with_palette(_unsay(base, rng), bands(self._pictures[first]), rng)
+
+
+def _many(rng: np.random.Generator, count: int) -> Iterator[Conditions]:
+    for _ in range(count):
+        yield random_conditions(rng)
+
+
+def _unsay(base: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Leave whole groups of conditions at zero now and then, so that the network can do without any of them."""
+    said, start = base.copy(), 0
+    for size in _GROUPS:
+        if rng.random() < 0.15:
+            said[start : start + size] = 0.5 if size == 1 else 0.0
+        start += size
+    return said
+
+
+def _with_palette(
+    base: npt.NDArray[np.float32], palette: npt.NDArray[np.float32], rng: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    """Add the palette: its strength, and its colours around zero, scaled by the strength and blurred by what is left."""
+    strength = float(rng.choice((0.0, 1.0, rng.random()), p=(0.5, 0.3, 0.2)))
+    colours = palette * 2 - 1 + rng.normal(0, 0.35 * (1 - strength), len(palette))
+    return np.concatenate([base, [strength], colours * strength]).astype(np.float32)
+
+
+def vector(**said: float) -> npt.NDArray[np.float32]:
+    """A condition vector of a few named conditions, e.g. `vector(weather_sun=1)`; the palette is left free."""
+    values = dict.fromkeys(CONDITIONS, 0.0) | {"energy": 0.5} | {k.replace("_", ".", 1): v for k, v in said.items()}
+    return np.array([values[name] for name in CONDITIONS], np.float32)
+
+
+def conditions_sheet(sample: Any, columns: int = 8) -> Rgb:
+    """One row for each of a few moments, every column another noise."""
+    torch.manual_seed(3)
+    noise = torch.randn(columns, 3, SIZE_PX[1], SIZE_PX[0])
+    rows = []
+    for said in _MOMENTS:
+        c = torch.from_numpy(vector(**said)).repeat(columns, 1)
+        pictures = ((sample(noise, c) + 1) * 127.5).byte().permute(0, 2, 3, 1).numpy()
+        rows.append(list(pictures))
+    return tiles(rows)
+
+
+_MOMENTS: Sequence[dict[str, float]] = (
+    {"weather_sun": 1, "time_day": 1, "place_field": 1, "mood_joyful": 0.8},
+    {"weather_cloud": 1, "time_day": 1, "place_mountains": 1},
+    {"weather_sun": 0.8, "time_dusk": 1, "place_sea": 1, "mood_calm": 0.8},
+    {"weather_rain": 1, "time_day": 1, "place_city": 1, "mood_melancholy": 0.8},
+    {"weather_storm": 1, "time_night": 1, "place_sea": 1, "mood_dramatic": 1},
+    {"weather_snow": 1, "time_day": 1, "place_forest": 1},
+    {"weather_fog": 1, "time_dawn": 1, "mood_mysterious": 1},
+    {"weather_sun": 1, "time_night": 1, "place_mountains": 1},
+)
