@@ -17,7 +17,8 @@ MOODS = ("calm", "joyful", "mysterious", "melancholy", "dramatic")
 PLACES = ("sea", "mountains", "forest", "city", "field")
 BANDS = ("sky", "high", "low", "ground")
 
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[Any]
+"""float32 throughout."""
 _DRAWN_PX = (256, 144)
 """Twice the size that is learned: edges come out smooth."""
 _TOP = {"night": (0.015, 0.03, 0.10), "dawn": (0.20, 0.26, 0.50), "day": (0.12, 0.33, 0.74), "dusk": (0.13, 0.12, 0.33)}
@@ -59,7 +60,7 @@ def draw(conditions: Conditions, rng: np.random.Generator, size_px: tuple[int, i
 
 def random_conditions(rng: np.random.Generator) -> Conditions:
     """What a landscape may be like: one or two weathers, an hour between two times, mostly one mood, one place."""
-    weather = {name: 0.0 for name in WEATHERS}
+    weather = dict.fromkeys(WEATHERS, 0.0)
     first = str(rng.choice(WEATHERS, p=(0.24, 0.18, 0.17, 0.13, 0.14, 0.14)))
     weather[first] = float(rng.uniform(0.55, 1.0))
     if rng.random() < 0.45:
@@ -131,7 +132,7 @@ class _Sky:
         picture = self._lights(picture)
         picture = self._clouds(picture)
         picture = self._place(picture)
-        return self._falling(picture)
+        return self.falling(picture)
 
     def _gradient(self) -> Floats:
         t = np.clip(self.ys / self.horizon, 0, 1)[:, :, None] ** 1.2
@@ -187,10 +188,11 @@ class _Sky:
         opacity = (density ** (1.3 - 0.5 * heavy))[:, :, None] * 0.95
         picture = picture * (1 - opacity) + colour * opacity
         if w["storm"] > 0.45 and self.rng.random() < 0.75:
-            picture = self._lightning(picture)
+            picture = self.strike(picture)
         return np.asarray(picture, np.float32)
 
-    def _lightning(self, picture: Floats) -> Floats:
+    def strike(self, picture: Floats) -> Floats:
+        """Lightning."""
         width, height = self.size_px
         bolt = np.zeros((height, width), np.float32)
         for _ in range(int(self.rng.integers(1, 3))):
@@ -214,7 +216,7 @@ class _Sky:
         if place == "sea" or (place == "city" and self.rng.random() < 0.5):
             picture = self._water(picture)
             if place == "sea" and self.rng.random() < 0.45:
-                return self._mist(picture, haze, fog)
+                return self.veil(picture, haze, fog)
         base = self._ground_colour(place)
         for i in range(layers):
             near = (i + 1) / layers
@@ -236,8 +238,8 @@ class _Sky:
             if place == "city":
                 colour = self._windows(colour, near)
             picture = picture * (1 - mask) + colour * mask
-            picture = self._mist(picture, haze, fog * 0.55, floor=float(line.mean()))
-        return self._mist(picture, haze, fog * 0.5)
+            picture = self.veil(picture, haze, fog * 0.55, floor=float(line.mean()))
+        return self.veil(picture, haze, fog * 0.5)
 
     def _ground_colour(self, place: str) -> Floats:
         colours = {
@@ -313,14 +315,15 @@ class _Sky:
         warm = np.array((1.0, 0.74, 0.36), np.float32)
         return np.asarray(colour + (lit + cv2.GaussianBlur(lit, (0, 0), 3) * 0.5)[:, :, None] * warm * 0.65, np.float32)
 
-    def _mist(self, picture: Floats, haze: Floats, amount: float, floor: float | None = None) -> Floats:
+    def veil(self, picture: Floats, haze: Floats, amount: float, floor: float | None = None) -> Floats:
+        """Mist along the horizon, or along `floor`."""
         if amount <= 0.01:
             return picture
         band = np.exp(-np.abs(self.ys - (self.horizon + 0.06 if floor is None else floor)) * 3.2)
-        veil = amount * np.clip(0.35 + 0.75 * band + noise(self.rng, self.size_px, 3, 3) * 0.22, 0, 1)[:, :, None]
-        return np.asarray(picture * (1 - veil) + haze * veil, np.float32)
+        cover = amount * np.clip(0.35 + 0.75 * band + noise(self.rng, self.size_px, 3, 3) * 0.22, 0, 1)[:, :, None]
+        return np.asarray(picture * (1 - cover) + haze * cover, np.float32)
 
-    def _falling(self, picture: Floats) -> Floats:
+    def falling(self, picture: Floats) -> Floats:
         """Rain and snow before everything."""
         width, height = self.size_px
         wet = max(self.weather["rain"], self.weather["storm"] * 0.6)
@@ -392,13 +395,13 @@ def weathered(photo: npt.NDArray[np.uint8], rng: np.random.Generator) -> tuple[n
         picture = picture * light * np.float32(_BRIGHT[hour] * 0.9) + glow * np.float32(0.22)
     sky = _Sky(conditions, rng)
     if weather == "storm":
-        picture = sky._lightning(picture * np.float32(0.4))
+        picture = sky.strike(picture * np.float32(0.4))
     if weather == "fog":
-        picture = sky._mist(picture, sky.low * np.float32(0.9), 0.8)
+        picture = sky.veil(picture, sky.low * np.float32(0.9), 0.8)
     if weather == "snow":
         grey = picture.mean(axis=2, keepdims=True)
         picture = picture * 0.55 + (grey * 0.5 + 0.28 * np.float32(sky.bright)) * 0.6
-    picture = sky._falling(picture)
+    picture = sky.falling(picture)
     if rng.random() < 0.5:
         conditions.mood[str(rng.choice(MOODS))] = float(rng.uniform(0.4, 1.0))
         picture = _moody(np.clip(picture, 0, 1.2), conditions, rng)

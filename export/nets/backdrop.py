@@ -55,7 +55,7 @@ class BackdropNet(nn.Module):
 
     def forward(self, x: Tensor, at: Tensor, conditions: Tensor) -> Tensor:
         """The velocity at time `at` (n,), 0 for noise to 1 for pictures."""
-        phases = at[:, None] * self.frequencies
+        phases = at[:, None] * self.get_buffer("frequencies")
         embedded = self.embed(torch.cat([torch.sin(phases), torch.cos(phases), conditions], 1))
         hidden = self.enter(F.pixel_unshuffle(x, CELL))
         kept = []
@@ -80,4 +80,5 @@ class OneStep(nn.Module):
 
     def forward(self, noise: Tensor, conditions: Tensor) -> Tensor:
         velocity = self.net(noise, torch.zeros_like(noise[:, 0, 0, 0]), conditions)
-        return ((noise + velocity) * 0.5 + 0.5).clamp(0, 1)
+        picture: Tensor = ((noise + velocity) * 0.5 + 0.5).clamp(0, 1)
+        return picture

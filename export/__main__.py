@@ -1,0 +1,150 @@
+"""`python -m export`: from pinned sources to verified bundles.
+
+sources                 fetch and check everything that is pinned
+distil NAME             train, or carry on, or say that it is done
+onnx NAME               the fp32 network
+quantize NAME           fp16 and int8, where they hold their bounds
+tensorrt NAME           an engine of every variant (TensorRT-RTX builds without a GPU)
+verify [NAME ...]       one table; exit code 1 where a bound breaks
+bundle NAME             manifest, hashes, figures
+all [NAME ...]          every step of every student
+gallery                 docs/gallery.md
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from export.bundle import write_bundle
+from export.errors import ExportError
+from export.quantize import FILES, Quantizer
+from export.run import Run
+from export.sources import all_sources, fetch
+from export.students import NAMES, Bound, Student, open_student
+from export.verify import verify
+
+ROOT = Path(__file__).parent.parent
+_FULL = 1.0
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Exit code: 0, 1 where verify found a broken bound, 2 where something could not be made."""
+    arguments = _parser().parse_args(given)
+    try:
+        return _obey(arguments)
+    except ExportError as error:
+        print(f"export: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    known = [name.replace("_", "-") for name in NAMES]
+    parser.add_argument(
+        "step", choices=("sources", "distil", "onnx", "quantize", "tensorrt", "verify", "bundle", "all", "gallery")
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"students: {', '.join(known)}; none: all")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--budget", type=float, default=_FULL, help="share of the full training; 0.002 proves the pipeline"
+    )
+    parser.add_argument("--out", type=Path, default=ROOT / "models", metavar="DIR", help="where bundles are (models/)")
+    parser.add_argument("--json", action="store_true", help="verify: print JSON")
+    return parser
+
+
+def _obey(arguments: argparse.Namespace) -> int:
+    if arguments.step == "sources":
+        for name, source in all_sources().items():
+            fetch(name)
+            print(f"{name:18} {source}  {source.licence}")
+        return 0
+    if arguments.step == "gallery":
+        from export.gallery import write_gallery
+
+        write_gallery(ROOT / "docs", arguments.out)
+        return 0
+    names = arguments.names or [name.replace("_", "-") for name in NAMES]
+    students = [open_student(name) for name in names]
+    runs = {
+        name: Run.open(name, seed=arguments.seed, device=arguments.device, budget=arguments.budget) for name in names
+    }
+    if arguments.step == "verify":
+        return _verify(arguments, runs)
+    for student in students:
+        for step in _STEPS if arguments.step == "all" else (arguments.step,):
+            _ACTIONS[step](student, runs[student.name], arguments.out)
+    return _verify(arguments, runs) if arguments.step == "all" and arguments.budget == _FULL else 0
+
+
+def _verify(arguments: argparse.Namespace, runs: dict[str, Run]) -> int:
+    rows = []
+    for row in verify(arguments.out, arguments.names, runs):
+        rows.append(row)
+        if not arguments.json:
+            print(row, flush=True)
+    if arguments.json:
+        print(json.dumps([asdict(row) | {"holds": row.holds} for row in rows], indent=2))
+    return 0 if all(row.holds for row in rows) else 1
+
+
+def _distil(student: Student, run: Run, _out: Path) -> None:
+    for name in student.sources:
+        fetch(name)
+    student.distil(run)
+
+
+def _onnx(student: Student, run: Run, _out: Path) -> None:
+    path = run.path(FILES["fp32"])
+    student.to_onnx(run, path)
+    print(f"{student.name}: {path.name} {path.stat().st_size / 1e6:.2f} MB")
+
+
+def _quantize(student: Student, run: Run, _out: Path) -> None:
+    quantizer = Quantizer(student, run, _network(run))
+    measured = {}
+    for precision in ("fp16", "int8", "int8-trt"):
+        bounds = quantizer.make(precision, run.path(FILES[precision]))
+        held = all(bound.holds for bound in bounds)
+        measured[precision] = [asdict(bound) for bound in bounds]
+        words = ", ".join(f"{bound.what} {bound.seen:.4g}" for bound in bounds)
+        print(f"{student.name}: {precision} {'holds' if held else 'does not hold and is left out'}: {words}")
+    run.path("bounds.json").write_text(json.dumps(measured), encoding="utf-8")
+
+
+def _tensorrt(student: Student, _run: Run, out: Path) -> None:
+    from export.to_tensorrt import build_bundle
+
+    build_bundle(out / student.name)
+
+
+def _bundle(student: Student, run: Run, out: Path) -> None:
+    fp32 = _network(run)
+    variants = {precision: run.path(name) for precision, name in FILES.items() if run.path(name).exists()}
+    stored = run.path("bounds.json")
+    measured = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else {}
+    bounds = {precision: [Bound(**bound) for bound in measured.get(precision, [])] for precision in variants} | {
+        "teacher": student.against_teacher(run, fp32)
+    }
+    write_bundle(student, run, variants, out / student.name, bounds)
+    print(f"{student.name}: {out / student.name} holds {', '.join(variants)}")
+
+
+def _network(run: Run) -> Path:
+    path = run.path(FILES["fp32"])
+    if not path.exists():
+        raise ExportError(f"{run.name}: {path.name} is not there; type: python -m export onnx {run.name}")
+    return path
+
+
+_ACTIONS = {"distil": _distil, "onnx": _onnx, "quantize": _quantize, "tensorrt": _tensorrt, "bundle": _bundle}
+_STEPS = ("distil", "onnx", "quantize", "bundle", "tensorrt")
+
+if __name__ == "__main__":
+    sys.exit(main())

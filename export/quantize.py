@@ -1,0 +1,140 @@
+"""fp32 to fp16 and int8, each compared with fp32: what does not hold its bounds is not written.
+
+int8 is made twice: unsigned activations with biases for CPUs, symmetric without biases for TensorRT, whose parser takes
+no other. Ranges come from a student's own calibration inputs. Where parity breaks, the layers that hurt most stay
+float, and when half of them would have to, there is no int8.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from onnxconverter_common import float16
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from export.run import Run
+from export.students import Arrays, Bound, Student
+from export.to_onnx import open_network, run_network
+
+FILES = {"fp32": "model.onnx", "fp16": "model_fp16.onnx", "int8": "model_int8.onnx", "int8-trt": "model_int8_trt.onnx"}
+"""Precision to file name, in the order of the manifest."""
+_QUANTIZED_OPS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_SHARES_KEPT = (0.0, 0.1, 0.2, 0.35, 0.5)
+
+
+def to_fp16(source: Path, target: Path) -> None:
+    """Weights and arithmetic in half precision; inputs and outputs stay float32."""
+    model = float16.convert_float_to_float16(onnx.load(source), keep_io_types=True, disable_shape_infer=False)
+    onnx.save(model, target)
+
+
+def halve_weights(source: Path, target: Path) -> None:
+    """Weights stored as fp16 and cast when loaded: half the size, float32 arithmetic."""
+    model = onnx.load(source)
+    casts = []
+    for weight in model.graph.initializer:
+        if weight.data_type != TensorProto.FLOAT or np.prod(weight.dims) < 64:
+            continue
+        name, values = weight.name, numpy_helper.to_array(weight).astype(np.float16)
+        weight.CopyFrom(numpy_helper.from_array(values, f"{name}.fp16"))
+        casts.append(helper.make_node("Cast", [f"{name}.fp16"], [name], f"{name}.cast", to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.save(model, target)
+
+
+class _Reader(CalibrationDataReader):
+    def __init__(self, inputs: Sequence[Arrays]) -> None:
+        self._left: Iterator[Arrays] = iter(inputs)
+
+    def get_next(self) -> dict[str, Any] | None:
+        found = next(self._left, None)
+        return None if found is None else dict(found)
+
+
+class Quantizer:
+    """Makes the variants of one student's network and judges them."""
+
+    def __init__(self, student: Student, run: Run, fp32: Path) -> None:
+        self._student, self._run, self._fp32 = student, run, fp32
+        self._held_out = list(student.held_out(run))
+        self._expected = self._outputs(fp32)
+        self._prepared: Path | None = None
+
+    def _outputs(self, path: Path) -> list[Arrays]:
+        network = open_network(path)
+        return [run_network(network, inputs) for inputs in self._held_out]
+
+    def judge(self, path: Path) -> list[Bound]:
+        """How far a variant is from fp32 on held-out inputs."""
+        return self._student.parity(self._run, self._expected, self._outputs(path))
+
+    def make(self, precision: str, target: Path) -> list[Bound]:
+        """Write a variant; the file is gone again where its bounds do not hold, and the bounds tell why."""
+        if precision == "fp16":
+            to_fp16(self._fp32, target)
+            bounds = self.judge(target)
+        else:
+            bounds = self._make_int8(target, symmetric=precision == "int8-trt")
+        if not all(bound.holds for bound in bounds):
+            target.unlink(missing_ok=True)
+        return bounds
+
+    def _make_int8(self, target: Path, *, symmetric: bool) -> list[Bound]:
+        names = [node.name for node in onnx.load(self._prepare()).graph.node if node.op_type in _QUANTIZED_OPS]
+        patterns = tuple(self._student.keep_float())
+        fixed = [name for name in names if any(pattern in name for pattern in patterns)]
+        ranked: list[str] | None = None
+        bounds: list[Bound] = []
+        for share in _SHARES_KEPT:
+            if share and ranked is None:
+                ranked = self._by_damage([name for name in names if name not in fixed], symmetric=symmetric)
+            kept = [*fixed, *(ranked or [])[: round(share * len(names))]]
+            self._quantize(target, [name for name in names if name not in kept], symmetric=symmetric)
+            bounds = self.judge(target)
+            if all(bound.holds for bound in bounds):
+                break
+        return bounds
+
+    def _by_damage(self, names: list[str], *, symmetric: bool) -> list[str]:
+        """Layers by how much worse the outputs get when only they are quantized; the worst first."""
+        trial = self._run.path("trial.onnx")
+        damage = {}
+        for name in names:
+            self._quantize(trial, [name], symmetric=symmetric, inputs=4)
+            network = open_network(trial)
+            errors = [
+                float(np.abs(run_network(network, inputs)[key] - value).mean())
+                for inputs, expected in zip(self._held_out[:3], self._expected, strict=False)
+                for key, value in expected.items()
+            ]
+            damage[name] = sum(errors)
+        trial.unlink(missing_ok=True)
+        return sorted(names, key=lambda name: -damage[name])
+
+    def _prepare(self) -> Path:
+        """The graph with shapes inferred and constants folded, once."""
+        if self._prepared is None:
+            self._prepared = self._run.path("prepared.onnx")
+            quant_pre_process(str(self._fp32), str(self._prepared), skip_symbolic_shape=True)
+        return self._prepared
+
+    def _quantize(self, target: Path, nodes: list[str], *, symmetric: bool, inputs: int | None = None) -> None:
+        calibration = list(self._student.calibration(self._run))[:inputs]
+        quantize_static(
+            str(self._prepare()),
+            str(target),
+            _Reader(calibration),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            nodes_to_quantize=nodes,
+            op_types_to_quantize=list(_QUANTIZED_OPS),
+            extra_options={"ActivationSymmetric": symmetric, "WeightSymmetric": True, "QuantizeBias": not symmetric},
+        )
