@@ -52,7 +52,7 @@ def write_bundle(
         if precision not in variants:
             (folder / name).unlink(missing_ok=True)
     manifest = dict(student.manifest())
-    late = {
+    late: dict[str, Any] = {
         key: manifest.pop(key) for key in ("assets", "parameters", "readings", "inputs", "outputs") if key in manifest
     }
     files = [

@@ -221,7 +221,7 @@ def _unsay(base: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArr
 def _with_palette(
     base: npt.NDArray[np.float32], palette: npt.NDArray[np.float32], rng: np.random.Generator
 ) -> npt.NDArray[np.float32]:
-    """Add the palette: its strength, and its colours around zero, scaled by the strength and blurred by what is left."""
+    """Add the palette: its strength, and its colours around zero, scaled by it and blurred by what is left of it."""
     strength = float(rng.choice((0.0, 1.0, rng.random()), p=(0.5, 0.3, 0.2)))
     colours = palette * 2 - 1 + rng.normal(0, 0.35 * (1 - strength), len(palette))
     return np.concatenate([base, [strength], colours * strength]).astype(np.float32)
