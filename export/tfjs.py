@@ -1,7 +1,7 @@
 """TensorFlow.js graph models to ONNX: the convolutions between a picture and the named results, at any even size.
 
-What comes after the last convolutions of a detector (peaks, gathers, decoding) is better done outside the network, where
-it can be read and quantised parts cannot harm it. Pictures are (n, c, h, w) from end to end.
+What comes after the last convolutions of a detector (peaks, gathers, decoding) is better done outside the network,
+where it can be read and quantised parts cannot harm it. Pictures are (n, c, h, w) from end to end.
 """
 
 import base64
@@ -24,7 +24,7 @@ _STORED = {"float16": np.float16, "float32": np.float32, "int32": np.int32, "boo
 def read_weights(model: Path) -> dict[str, npt.NDArray[Any]]:
     """Every constant of a model.json by name, as float32 or int32."""
     manifest = json.loads(model.read_text(encoding="utf-8"))["weightsManifest"]
-    found = {}
+    found: dict[str, npt.NDArray[Any]] = {}
     for group in manifest:
         blob = b"".join((model.parent / path).read_bytes() for path in group["paths"])
         offset = 0

@@ -153,7 +153,11 @@ class TextConfig(LayerConfig):
 class ParticlesConfig(LayerConfig):
     """Thousands of small things that fall, drift or fly."""
 
-    PARAMETERS = {"opacity": (0.0, 1.0), "rate": (0.0, 4000.0), "wind": (-1.0, 1.0), "speed": (0.1, 4.0)} | {
+    PARAMETERS = {
+        "opacity": (0.0, 1.0),
+        "rate": (0.0, 4000.0),
+        "wind": (-1.0, 1.0),
+        "speed": (0.1, 4.0),
         "x": (0.0, 1.0),
         "y": (0.0, 1.0),
         "spread": (0.0, 1.0),

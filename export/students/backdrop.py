@@ -15,12 +15,14 @@ import torch
 from torch import Tensor
 
 from export.features import relative_error, vgg16
-from export.nets.backdrop import BackdropNet
+from export.nets.backdrop import ENLARGED, BackdropNet, Painter
 from export.pictures import Rgb, crop, look, panoramas, photos, tiles
 from export.run import Run, Stage, step_rng, train
 from export.skies import BANDS, MOODS, PLACES, TIMES, WEATHERS, Conditions, bands, draw, random_conditions, weathered
 
-SIZE_PX = (144, 80)
+SIZE_PX = (72, 40)
+"""Of the flow; what ships is `ENLARGED` times as large."""
+LARGE_PX = (SIZE_PX[0] * ENLARGED, SIZE_PX[1] * ENLARGED)
 CONDITIONS = (
     *(f"weather.{name}" for name in WEATHERS),
     *(f"time.{name}" for name in TIMES),
@@ -35,12 +37,16 @@ _GROUPS = (len(WEATHERS), len(TIMES), len(MOODS), len(PLACES), 1)
 _LANDSCAPES = {"monuments", "renewable", "india", "france", "usa", "egypt", "wonders", "germany"}
 _OUTDOORS = ("city", "dawn", "forest", "night", "park", "sky", "sunrise", "sunset", "venice")
 _PHOTO_SHARE = 0.25
-_DRAWN = 6000
+_DRAWN = 5000
 _BATCH = 16
-_STEPS = 12
-_PAIRS = 4800
-_TEACHER = Stage("teacher", steps=5600, lr=1.2e-3, warm_up=150, average=0.998, sheet_every=400)
-_STUDENT = Stage("student", steps=1500, lr=4e-4, warm_up=40, average=0.99, sheet_every=250)
+_STEPS = 10
+_GUIDANCE = 2.0
+"""How much further than told the teacher goes in the direction of the conditions. Source: Ho, Salimans 2022."""
+_UNGUIDED_SHARE = 0.1
+_PAIRS = 3600
+_TEACHER = Stage("teacher", steps=3600, lr=1.5e-3, warm_up=100, average=0.998, sheet_every=300)
+_STUDENT = Stage("student", steps=1500, lr=5e-4, warm_up=40, average=0.99, sheet_every=250)
+_PAINTER = Stage("painter", steps=1500, lr=1e-3, warm_up=40, average=0.99, sheet_every=250)
 _LIKENESS_LAYERS = ("relu1_2", "relu2_2")
 
 
@@ -61,6 +67,7 @@ class Backdrop:
         """Draw what is learned from, train the flow, let it draw pairs, train the student on them."""
         teacher = self._teach(run)
         self._shorten(run, teacher)
+        self._enlarge(run)
 
     def _teach(self, run: Run) -> BackdropNet:
         torch.manual_seed(run.seed)
@@ -70,7 +77,7 @@ class Backdrop:
         def step(number: int) -> dict[str, Tensor]:
             pictures, conditions = drawn.batch(step_rng(run, "teacher", number), _BATCH)
             noise = torch.randn_like(pictures)
-            at = torch.sigmoid(torch.randn(len(pictures)))
+            at = torch.sigmoid(torch.randn(len(pictures)) - 0.4)  # more often near the noise, where layouts are made
             mixed = torch.lerp(noise, pictures, at[:, None, None, None])
             with torch.autocast(run.device, torch.bfloat16):
                 velocity = net(mixed.contiguous(memory_format=torch.channels_last), at, conditions)
@@ -99,18 +106,50 @@ class Backdrop:
 
         train(run, _STUDENT, net, step, sheet=lambda: conditions_sheet(lambda z, c: one_step(net, z, c)))
 
+    def _enlarge(self, run: Run) -> None:
+        torch.manual_seed(run.seed)
+        painter = Painter().to(run.device)
+        drawn = Drawn.load(run)
+
+        def step(number: int) -> dict[str, Tensor]:
+            wanted = drawn.large(step_rng(run, "painter", number), 6)
+            small = torch.nn.functional.interpolate(wanted, scale_factor=1 / ENLARGED, mode="area")
+            small = small + torch.randn_like(small) * 0.012
+            with torch.autocast(run.device, torch.bfloat16):
+                picture = painter(small)
+                seen = vgg16()(picture, _LIKENESS_LAYERS)
+                with torch.no_grad():
+                    aim = vgg16()(wanted, _LIKENESS_LAYERS)
+            errors = [relative_error(seen[layer].float(), aim[layer].float()) for layer in _LIKENESS_LAYERS]
+            return {"pixels": (picture.float() - wanted).abs().mean() * 4, "likeness": torch.stack(errors).sum()}
+
+        def sheet() -> Rgb:
+            wanted = drawn.large(np.random.default_rng(5), 4)
+            small = torch.nn.functional.interpolate(wanted, scale_factor=1 / ENLARGED, mode="area")
+            with torch.no_grad():
+                pictures = [
+                    painter(small),
+                    torch.nn.functional.interpolate(small, scale_factor=4.0, mode="bicubic"),
+                    wanted,
+                ]
+            return tiles([list((p.clamp(0, 1) * 255).byte().permute(0, 2, 3, 1).numpy()) for p in pictures])
+
+        train(run, _PAINTER, painter, step, sheet=sheet)
+
 
 STUDENT = Backdrop()
 
 
 @torch.no_grad()
 def flow(net: BackdropNet, noise: Tensor, conditions: Tensor, steps: int = _STEPS) -> Tensor:
-    """Follow the flow from noise to pictures -1 to 1, by Euler's method."""
+    """Follow the flow from noise to pictures -1 to 1, by Euler's method, guided towards the conditions."""
     x = noise.contiguous(memory_format=torch.channels_last)
+    unsaid = torch.zeros_like(conditions)
     for i in range(steps):
+        at = torch.full((len(x),), (i + 0.5) / steps)
         with torch.autocast(noise.device.type, torch.bfloat16):
-            velocity = net(x, torch.full((len(x),), (i + 0.5) / steps), conditions)
-        x = x + velocity.float() / steps
+            told, free = net(x, at, conditions).float(), net(x, at, unsaid).float()
+        x = x + (free + (told - free) * _GUIDANCE) / steps
     return x.clamp(-1, 1)
 
 
@@ -173,9 +212,10 @@ class Drawn:
             if rng.random() < 0.5:
                 picture = np.ascontiguousarray(picture[:, ::-1])
             pictures.append(picture)
-            vectors.append(_with_palette(_unsay(base, rng), bands(picture), rng))
+            vector = _with_palette(_unsay(base, rng), bands(picture), rng)
+            vectors.append(vector * (rng.random() >= _UNGUIDED_SHARE))
         x = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
-        return x.contiguous(memory_format=torch.channels_last), torch.from_numpy(np.stack(vectors))
+        return x.contiguous(memory_format=torch.channels_last), torch.from_numpy(np.stack(vectors).astype(np.float32))
 
     def _one(self, rng: np.random.Generator) -> tuple[Rgb, npt.NDArray[np.float32]]:
         if rng.random() >= _PHOTO_SHARE:
@@ -194,6 +234,17 @@ class Drawn:
             )
         shown, conditions = weathered(rgb, rng)
         return np.asarray(cv2.resize(shown, SIZE_PX, interpolation=cv2.INTER_AREA), np.uint8), conditions.vector()
+
+    def large(self, rng: np.random.Generator, count: int) -> Tensor:
+        """Parts of large pictures (n, 3, 160, 160) 0-1 for the painter: landscapes drawn anew, and photographs."""
+        found = []
+        for _ in range(count):
+            if rng.random() < 0.5:
+                whole = draw(random_conditions(rng), rng, LARGE_PX)
+            else:
+                whole = self._photos[int(rng.integers(len(self._photos)))]
+            found.append(crop(whole, (160, 160), rng, least=0.8))
+        return torch.from_numpy(np.stack(found)).permute(0, 3, 1, 2).float() / 255
 
     def conditions_alone(self, rng: np.random.Generator) -> npt.NDArray[np.float32]:
         """A condition vector as a scene may set it: those of a drawn picture, or a mix of two, some unsaid."""

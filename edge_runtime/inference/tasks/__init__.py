@@ -94,6 +94,18 @@ def open_task(model: ModelConfig, bundle: Bundle, size_px: tuple[int, int]) -> T
             from edge_runtime.inference.tasks.stylize import Stylize
 
             return Stylize(session, manifest, stabilise=model.stabilise)
+        case "matte":
+            from edge_runtime.inference.tasks.matte import Matte
+
+            return Matte(session, manifest)
+        case "people":
+            from edge_runtime.inference.tasks.people import People
+
+            return People(session, manifest)
+        case "face":
+            from edge_runtime.inference.tasks.face import Face
+
+            return Face(session, manifest)
         case other:
             session.close()
             raise SessionError(f"model {model.name!r}: this release has no task {other!r}")

@@ -1,0 +1,99 @@
+"""Matte: people cut out of what is behind them, with soft edges that keep still."""
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+
+from edge_runtime.errors import SessionError
+from edge_runtime.inference.manifest import Manifest
+from edge_runtime.inference.session import Session
+from edge_runtime.inference.tasks import FrameBgr, Work
+from edge_runtime.signals import Value
+from edge_runtime.slots import Array
+
+STEADY, QUICK = 0.25, 0.9
+"""Share of the new mask where it hardly differs from the last one (noise), and where it differs much (motion)."""
+_MOTION = (0.08, 0.4)
+"""Differences of the mask that are noise, and that are motion."""
+_RADIUS_PX, _SOFTNESS = 5, 1e-3
+"""Of the guided filter, at the network's size. Source: He, Sun 2015, "Fast Guided Filter"."""
+_EDGE = (0.2, 0.8)
+"""Mask values that become fully transparent and fully opaque."""
+
+
+class Matte:
+    """A picture of people in, the people alone out: BGRA, straight alpha.
+
+    The first input is looked at; the last one is cut out, so that a painted picture can be cut along the camera's.
+    """
+
+    def __init__(self, session: Session, manifest: Manifest) -> None:
+        self.session = session
+        self.parameters, self.defaults = manifest.parameters, manifest.defaults
+        self.continuous, self.channels = False, 4
+        self._input, self._output = manifest.inputs[0].name, manifest.outputs[0].name
+        height, width = manifest.inputs[0].shape[2:]
+        self._size_px = int(width), int(height)
+        self._mask: Array | None = None
+
+    def run(self, work: Work, out: FrameBgr) -> Mapping[str, Value]:
+        if not work.frames:
+            raise SessionError("matte runs on a picture; give the model an input")
+        seen = _resized(work.frames[0], self._size_px)
+        x_nchw = np.ascontiguousarray(seen[None, :, :, ::-1].transpose(0, 3, 1, 2), np.float32) * np.float32(1 / 255)
+        mask = self._steady(self.session.run({self._input: x_nchw})[self._output][0, 0])
+        height, width = out.shape[:2]
+        picture = _resized(work.frames[-1], (width, height))
+        alpha = _refined(mask, seen, _resized(work.frames[0], (width, height)))
+        cv2.mixChannels([picture, alpha[:, :, None]], [out], [0, 0, 1, 1, 2, 2, 3, 3])
+        return _measured(mask)
+
+    def _steady(self, mask: Array) -> Array:
+        """Blend with the last mask where the difference looks like noise."""
+        if self._mask is not None:
+            low, high = _MOTION
+            motion = np.clip((cv2.blur(np.abs(mask - self._mask), (7, 7)) - low) / (high - low), 0, 1)
+            mask = self._mask + (mask - self._mask) * (STEADY + (QUICK - STEADY) * motion)
+        self._mask = np.asarray(mask, np.float32)
+        return self._mask
+
+    def reset(self) -> None:
+        self._mask = None
+
+
+def _resized(frame: Array, size_px: tuple[int, int]) -> Array:
+    if (frame.shape[1], frame.shape[0]) == size_px:
+        return np.ascontiguousarray(frame[:, :, :3])
+    smaller = frame.shape[1] > size_px[0]
+    return cv2.resize(frame[:, :, :3], size_px, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+
+
+def _refined(mask: Array, seen: Array, picture: Array) -> Array:
+    """The mask along the edges of the picture, (h, w) uint8: a guided filter found small and applied large."""
+    guide = cv2.cvtColor(seen, cv2.COLOR_BGR2GRAY).astype(np.float32) * np.float32(1 / 255)
+    side = (2 * _RADIUS_PX + 1, 2 * _RADIUS_PX + 1)
+    mean_g, mean_m = cv2.blur(guide, side), cv2.blur(mask, side)
+    slope = (cv2.blur(guide * mask, side) - mean_g * mean_m) / (cv2.blur(guide * guide, side) - mean_g**2 + _SOFTNESS)
+    size_px = picture.shape[1], picture.shape[0]
+    slope = cv2.blur(slope, side)
+    offset = cv2.blur(mean_m - slope * mean_g, side)
+    large = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.float32) * np.float32(1 / 255)
+    alpha = cv2.resize(slope, size_px) * large + cv2.resize(offset, size_px)
+    low, high = _EDGE
+    share = np.clip((alpha - low) * np.float32(1 / (high - low)), 0, 1)
+    return np.asarray(share * share * (3 - 2 * share) * 255, np.uint8)
+
+
+def _measured(mask: Array) -> dict[str, Value]:
+    """How much of the picture is people, and where their middle is."""
+    total = float(mask.sum())
+    coverage = total / mask.size
+    if coverage < 0.005:
+        return {"coverage": coverage}
+    height, width = mask.shape
+    return {
+        "coverage": coverage,
+        "x": float(mask.sum(axis=0) @ np.arange(width)) / total / (width - 1),
+        "y": float(mask.sum(axis=1) @ np.arange(height)) / total / (height - 1),
+    }
