@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from export.bundle import write_bundle
+from export.bundle import LARGEST_BYTES, write_bundle
 from export.errors import ExportError
-from export.quantize import FILES, Quantizer
+from export.quantize import FILES, Quantizer, halve_weights
 from export.run import Run
 from export.sources import all_sources, fetch
 from export.students import NAMES, Bound, Student, open_student
@@ -127,6 +127,9 @@ def _tensorrt(student: Student, _run: Run, out: Path) -> None:
 def _bundle(student: Student, run: Run, out: Path) -> None:
     fp32 = _network(run)
     variants = {precision: run.path(name) for precision, name in FILES.items() if run.path(name).exists()}
+    if fp32.stat().st_size > LARGEST_BYTES:
+        variants["fp32"] = run.path("model_halved.onnx")
+        halve_weights(fp32, variants["fp32"])
     stored = run.path("bounds.json")
     measured = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else {}
     bounds = {precision: [Bound(**bound) for bound in measured.get(precision, [])] for precision in variants} | {

@@ -16,6 +16,7 @@ from onnxconverter_common import float16
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from export.errors import ExportError
 from export.run import Run
 from export.students import Arrays, Bound, Student
 from export.to_onnx import open_network, run_network
@@ -28,18 +29,27 @@ _SHARES_KEPT = (0.0, 0.1, 0.2, 0.35, 0.5)
 
 def to_fp16(source: Path, target: Path) -> None:
     """Weights and arithmetic in half precision; inputs and outputs stay float32."""
-    model = float16.convert_float_to_float16(onnx.load(source), keep_io_types=True, disable_shape_infer=False)
+    whole = onnx.load(source)
+    del whole.graph.value_info[:]  # types of what lies between, as they were
+    model = float16.convert_float_to_float16(whole, keep_io_types=True)
     onnx.save(model, target)
 
 
 def halve_weights(source: Path, target: Path) -> None:
-    """Weights stored as fp16 and cast when loaded: half the size, float32 arithmetic."""
+    """Weights stored as fp16 and cast when loaded: half the size, float32 arithmetic, and nothing lost.
+
+    Raises:
+        ExportError: a weight is not a number that fp16 has.
+    """
     model = onnx.load(source)
     casts = []
     for weight in model.graph.initializer:
         if weight.data_type != TensorProto.FLOAT or np.prod(weight.dims) < 64:
             continue
-        name, values = weight.name, numpy_helper.to_array(weight).astype(np.float16)
+        name, exact = weight.name, numpy_helper.to_array(weight)
+        values = exact.astype(np.float16)
+        if not np.array_equal(values.astype(np.float32), exact):
+            raise ExportError(f"{source.name}: {name} loses digits as fp16, and as fp32 the file is too large to ship")
         weight.CopyFrom(numpy_helper.from_array(values, f"{name}.fp16"))
         casts.append(helper.make_node("Cast", [f"{name}.fp16"], [name], f"{name}.cast", to=TensorProto.FLOAT))
     nodes = [*casts, *model.graph.node]

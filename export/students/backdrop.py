@@ -43,10 +43,10 @@ _STEPS = 10
 _GUIDANCE = 2.0
 """How much further than told the teacher goes in the direction of the conditions. Source: Ho, Salimans 2022."""
 _UNGUIDED_SHARE = 0.1
-_PAIRS = 3600
-_TEACHER = Stage("teacher", steps=3600, lr=1.5e-3, warm_up=100, average=0.998, sheet_every=300)
-_STUDENT = Stage("student", steps=1500, lr=5e-4, warm_up=40, average=0.99, sheet_every=250)
-_PAINTER = Stage("painter", steps=1500, lr=1e-3, warm_up=40, average=0.99, sheet_every=250)
+_PAIRS = 2600
+_TEACHER = Stage("teacher", steps=2600, lr=1.5e-3, warm_up=100, average=0.998, sheet_every=300)
+_STUDENT = Stage("student", steps=1000, lr=5e-4, warm_up=40, average=0.99, sheet_every=250)
+_PAINTER = Stage("painter", steps=800, lr=1e-3, warm_up=40, average=0.99, sheet_every=250)
 _LIKENESS_LAYERS = ("relu1_2", "relu2_2")
 
 

@@ -1,7 +1,6 @@
 """people: boxes and seventeen joints of up to six people, by MoveNet MultiPose Lightning.
 
-The network is taken as it is up to its maps; what it finds there is decoded by the task. Its weights are stored as
-fp16 by those who made it, so that the fp16 file loses nothing and the fp32 file, which would be 19 MB, does not ship.
+The network is taken as it is up to its maps; what it finds there is decoded by the task.
 """
 
 import json
@@ -15,7 +14,6 @@ from edge_runtime.inference.tasks.people import AT_LEAST
 from edge_runtime.inference.tasks.poses import SEEN, Pose, decode
 from export import perception
 from export.pictures import Rgb
-from export.quantize import halve_weights
 from export.run import Run
 from export.sources import member
 from export.students import Arrays, Bound
@@ -46,9 +44,7 @@ class People:
         model = member("human-models", "movenet-multipose.json")
         nodes = [node["name"] for node in json.loads(model.read_text(encoding="utf-8"))["modelTopology"]["node"]]
         outputs = {next(n for n in nodes if n.endswith(end)): name for end, (name, _) in _MAPS.items()}
-        whole = run.path("whole.onnx")
-        convert(model, whole, image="image", outputs=outputs)
-        halve_weights(whole, path)
+        convert(model, path, image="image", outputs=outputs)
 
     def calibration(self, run: Run) -> Iterator[Arrays]:
         yield from map(_inputs, perception.people(run, 24, SIZE_PX))

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from export.features import gram, relative_error, vgg16
-from export.nets.stylize import PublishedNet
+from export.nets.stylize import PublishedNet, SteadyNet
 from export.paintings import Painting
 from export.pictures import Rgb, crop, photos, tiles
 from export.run import Run, Stage, step_rng, train
@@ -44,6 +44,13 @@ _PAINTING_PX = 272  # shorter side: strokes as wide as they look at the size tha
 _STYLE_CROP_PX = 144
 _STYLES_STAGE = Stage("styles", steps=4000, lr=6e-3, sheet_every=1000)
 
+_CROP_PX, _BORDER_PX = 128, 16
+_NOISE = 0.02  # of a camera in a room, 0-1
+_SHIFT_PX, _TURN, _ZOOM = 3.0, 0.01, 0.01  # between two frames
+_CONTRACT_STAGE = Stage("contract", steps=600, lr=3e-3, sheet_every=600)
+_STEADY_STAGE = Stage("steady", steps=3600, lr=1.5e-3, average=0.99, sheet_every=300)
+_STEADY, _STYLE, _TONES = 14.0, 8.0, 3.0  # weights of the losses
+
 
 class Stylize:
     """The student."""
@@ -53,7 +60,8 @@ class Stylize:
 
     def distil(self, run: Run) -> None:
         """First the new rows, with all else as it was published; then the whole network is made steady."""
-        _learn_styles(run)
+        painted = _learn_styles(run)
+        _learn_to_be_steady(run, painted.requires_grad_(False))
 
 
 def published() -> PublishedNet:
@@ -85,6 +93,105 @@ def _learn_styles(run: Run) -> PublishedNet:
 
     train(run, _STYLES_STAGE, net, step, sheet=_sheet_of(net, range(len(PUBLISHED), len(STYLES))))
     return net
+
+
+def _learn_to_be_steady(run: Run, teacher: PublishedNet) -> SteadyNet:
+    """The faster network learns to paint as `teacher`, but the same thing where the same thing is seen again.
+
+    It sees each photograph twice, moved by a fraction of a pixel to a few pixels and with other sensor noise; what it
+    paints has to have moved alike. Only the statistics of a style (Gram matrices) and the tones of each 4x4 pixels
+    are held to the teacher, so that strokes may settle where they hold.
+    """
+    net = SteadyNet.from_published(teacher).to(run.device)
+
+    def contract(number: int) -> dict[str, Tensor]:
+        rng = step_rng(run, _CONTRACT_STAGE.name, number)
+        content = photo_batch(rng, 4, _CROP_PX)
+        content += torch.randn_like(content) * (_NOISE / 2)
+        mixes = _mixes(rng, 4)
+        with torch.no_grad():
+            wanted = teacher.contract(content, mixes)
+        return {"contract": relative_error(net.contract(content, mixes), wanted)}
+
+    first = [layer.weight for layer in net.layers()[:3]]
+    train(run, _CONTRACT_STAGE, net, contract, parameters=[*first, *net.rows.parameters()])
+
+    grams = style_grams(teacher)
+
+    def step(number: int) -> dict[str, Tensor]:
+        rng = step_rng(run, _STEADY_STAGE.name, number)
+        before, after, grid = _two_views(rng, 2)
+        mixes = _mixes(rng, 2)
+        noise = float(rng.uniform(0, _NOISE))
+        seen = torch.cat([before, after])
+        painted = net(seen + torch.randn_like(seen) * noise, torch.cat([mixes, mixes]))
+        moved = functional.grid_sample(painted[:2], grid, align_corners=True, padding_mode="border")
+        visible = (grid.abs().amax(-1) <= 1)[:, None].float()
+        flicker = ((moved - painted[2:]).abs() * visible).sum() / (3 * visible.sum())
+        with torch.no_grad():
+            wanted = teacher(before, mixes)
+        tones = functional.avg_pool2d(painted[:2], 4) - functional.avg_pool2d(wanted, 4)
+        found = features(painted[:2], _STYLE_LAYERS[:3])
+        errors = [
+            relative_error(gram(found[layer]), torch.einsum("bs,sij->bij", mixes, grams[layer])) for layer in found
+        ]
+        return {
+            "flicker": _STEADY * flicker,
+            "style": _STYLE * torch.stack(errors).mean(),
+            "tones": _TONES * tones.abs().mean(),
+        }
+
+    train(run, _STEADY_STAGE, net, step, sheet=_sheet_of(net, range(len(STYLES))))
+    return net
+
+
+def style_grams(teacher: PublishedNet) -> dict[str, Tensor]:
+    """Each style's Gram matrices, (styles, c, c) by layer: the painting's; where none is known, the teacher's mean."""
+    contents = photo_batch(np.random.default_rng(5), 8, _STYLE_CROP_PX)
+    with torch.no_grad():
+        known = [_grams(to_tensor(_resized(painting.rgb()))) for painting in PAINTED.values()]
+        drawn = [_grams(teacher(contents, one_hot(style, 8))) for style in range(len(PUBLISHED))]
+        return {
+            layer: torch.cat([*(of[layer].mean(0, keepdim=True) for of in drawn), *(of[layer] for of in known)])
+            for layer in _STYLE_LAYERS
+        }
+
+
+def _mixes(rng: np.random.Generator, count: int) -> Tensor:
+    """Style weights (count, styles): single styles."""
+    return torch.cat([one_hot(int(rng.integers(len(STYLES)))) for _ in range(count)])
+
+
+def _two_views(rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Photographs before and after a small motion, (count, 3, size, size) each, and where the second comes from.
+
+    That is a grid as `grid_sample` wants it: it makes the second view out of the first. Both views are sampled off
+    the pixel grid, so that neither is the sharper one.
+    """
+    size = _CROP_PX + 2 * _BORDER_PX
+    middle = (size - 1) / 2
+    ys, xs = np.mgrid[0:_CROP_PX, 0:_CROP_PX].astype(np.float64) + _BORDER_PX
+    before, after, grids = [], [], []
+    for _ in range(count):
+        rgb = crop(photos()[int(rng.integers(len(photos())))].rgb, (size, size), rng)
+        turn, zoom = rng.uniform(-_TURN, _TURN), 1 + rng.uniform(-_ZOOM, _ZOOM)
+        cosine, sine = zoom * np.cos(turn), zoom * np.sin(turn)
+        turning = np.array([[cosine, -sine], [sine, cosine]])
+        shift = middle - turning @ (middle, middle) + rng.uniform(-_SHIFT_PX, _SHIFT_PX, 2)
+        motion = np.vstack([np.column_stack([turning, shift]), [0, 0, 1]])
+        start = np.vstack([np.column_stack([np.eye(2), rng.uniform(0, 1, 2)]), [0, 0, 1]])
+        before.append(_moved(rgb, start))
+        after.append(_moved(rgb, motion @ start))
+        back = np.linalg.inv(motion)
+        grids.append(np.stack([row[0] * xs + row[1] * ys + row[2] - _BORDER_PX for row in back[:2]], axis=-1))
+    grid = torch.from_numpy(np.stack(grids)).float() / (_CROP_PX - 1) * 2 - 1
+    return to_tensor(*before), to_tensor(*after), grid
+
+
+def _moved(rgb: Rgb, motion: npt.NDArray[np.float64]) -> Rgb:
+    size = (rgb.shape[1], rgb.shape[0])
+    moved = cv2.warpAffine(rgb, motion[:2], size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(moved[_BORDER_PX:-_BORDER_PX, _BORDER_PX:-_BORDER_PX], np.uint8)
 
 
 def _begin_at_the_likest(net: PublishedNet, grams: list[dict[str, Tensor]]) -> None:
