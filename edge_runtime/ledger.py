@@ -14,7 +14,7 @@ from edge_runtime.display.display import Display
 from edge_runtime.display.statistics import FrameStatistics, PresentedFrame
 from edge_runtime.display.trace import TraceRing
 from edge_runtime.display.vblank import VblankCounter, compare, open_vblank_counter
-from edge_runtime.layers import PictureLayer
+from edge_runtime.layers import CutoutLayer, PictureLayer
 from edge_runtime.part import Part
 
 WARM_UP_S = 2.0
@@ -39,7 +39,7 @@ class Ledger:
         """True when frames count: what came before says nothing of this machine."""
         return self._statistics.presented > 0
 
-    def newly_shown(self, layers: Iterable[PictureLayer]) -> list[float]:
+    def newly_shown(self, layers: Iterable[PictureLayer | CutoutLayer]) -> list[float]:
         """Capture times of the model results that the frame just presented was the first to show."""
         captured_s = []
         for layer in layers:

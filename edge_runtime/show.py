@@ -19,7 +19,7 @@ from edge_runtime.display.display import Display, open_display, screen_answers
 from edge_runtime.display.statistics import PresentedFrame
 from edge_runtime.display.vsync import VsyncFrames
 from edge_runtime.governor import Change, Governor, Machine
-from edge_runtime.layers import PictureLayer, PictureSource, open_layer
+from edge_runtime.layers import CutoutLayer, PictureLayer, PictureSource, open_layer
 from edge_runtime.ledger import Ledger
 from edge_runtime.part import Part
 from edge_runtime.realtime import raise_priority, raise_x_server
@@ -66,7 +66,7 @@ class Show:
         config = part.config
         self._frames = open_frames(config.rate_hz, display, clock)
         self._time = Timekeeper()
-        self._pictures: list[PictureLayer] = []
+        self._pictures: list[PictureLayer | CutoutLayer] = []
         self._readers = {
             source: PictureSource(part.reader(source), 1.0 / rate_hz) for source, (_, rate_hz) in config.sources.items()
         }
@@ -87,7 +87,7 @@ class Show:
 
     def _open_layer(self, config: AnyLayerConfig, rng: np.random.Generator) -> Layer:
         layer = open_layer(config, sources=self._readers, rng=rng)
-        if isinstance(layer, PictureLayer):
+        if isinstance(layer, PictureLayer | CutoutLayer):
             self._pictures.append(layer)
         return layer
 

@@ -8,7 +8,14 @@ from pydantic import Field, model_validator
 from edge_runtime.config.base import Name, Rate, SizePx, Strict, Unit
 from edge_runtime.config.inputs import CameraConfig, ReplayConfig, SignalConfig, SunConfig
 from edge_runtime.config.models import ModelConfig
-from edge_runtime.config.scenes import PROCEDURAL, AnyLayerConfig, BindingConfig, PictureConfig, SceneConfig
+from edge_runtime.config.scenes import (
+    PROCEDURAL,
+    AnyLayerConfig,
+    BindingConfig,
+    CutoutConfig,
+    PictureConfig,
+    SceneConfig,
+)
 
 BUILT_IN_SIGNALS = (
     "clock.hour",
@@ -166,8 +173,8 @@ class DeviceConfig(Strict):
         layers = [layer for scene in self.scenes if scene.name in set(scenes) for layer in scene.layers]
         wanted = {bind.signal for layer in layers for bind in layer.bind.values()}
         for layer in layers:
-            if isinstance(layer, PictureConfig):
-                wanted |= {layer.source, *layer.fallback}
+            if isinstance(layer, PictureConfig | CutoutConfig):
+                wanted.update(layer.sources)
         gives = {model.name: {model.output, *self.readings(model.name).values()} for model in self.models}
         needed = {model.name for model in self.models if model.rest == "never"}
         while True:
@@ -235,4 +242,6 @@ def _layer_uses(
     if isinstance(layer, PictureConfig):
         known = sources | {PROCEDURAL}
         uses += [(f"{key}.source", layer.source, known)] + [(f"{key}.fallback", name, known) for name in layer.fallback]
+    if isinstance(layer, CutoutConfig):
+        uses.append((f"{key}.source", layer.source, sources))
     return uses

@@ -118,6 +118,27 @@ class PictureConfig(LayerConfig):
     gain: float = Field(1.0, ge=0, le=2)
     box: tuple[Unit, Unit, Unit, Unit] = Field((0, 0, 1, 1), description="left, top, right, bottom, 0-1 of the canvas")
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What it may show, best first."""
+        return (self.source, *self.fallback)
+
+
+class CutoutConfig(LayerConfig):
+    """A model's picture with holes, over what is below: a person, a skeleton. Fades away when it goes stale."""
+
+    kind: Literal["cutout"]
+    source: str = Field(description="picture.NAME, the output of a model that gives transparency")
+    stale_after_s: float | None = Field(None, gt=0, description="default: 3 intervals of the source, at least 0.25")
+    fade_s: float = Field(0.4, ge=0, le=10)
+    mirror: bool = False
+    box: tuple[Unit, Unit, Unit, Unit] = Field((0, 0, 1, 1), description="left, top, right, bottom, 0-1 of the canvas")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What it may show."""
+        return (self.source,)
+
 
 class FillConfig(LayerConfig):
     """A colour, a gradient, or a slow procedural picture."""
@@ -175,7 +196,9 @@ class ParticlesConfig(LayerConfig):
     limit: int = Field(6000, ge=1, le=20000, description="alive at most")
 
 
-AnyLayerConfig = Annotated[PictureConfig | FillConfig | TextConfig | ParticlesConfig, Field(discriminator="kind")]
+AnyLayerConfig = Annotated[
+    PictureConfig | CutoutConfig | FillConfig | TextConfig | ParticlesConfig, Field(discriminator="kind")
+]
 LAYER_KINDS: tuple[str, ...] = tuple(
     get_args(kind.model_fields["kind"].annotation)[0] for kind in get_args(get_args(AnyLayerConfig)[0])
 )

@@ -4,14 +4,22 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edge_runtime.config.scenes import AnyLayerConfig, FillConfig, ParticlesConfig, PictureConfig, TextConfig
+from edge_runtime.config.scenes import (
+    AnyLayerConfig,
+    CutoutConfig,
+    FillConfig,
+    ParticlesConfig,
+    PictureConfig,
+    TextConfig,
+)
+from edge_runtime.layers.cutout import CutoutLayer
 from edge_runtime.layers.fill import FillLayer
 from edge_runtime.layers.particles import ParticlesLayer
 from edge_runtime.layers.picture import PictureLayer, PictureSource
 from edge_runtime.layers.text import TextLayer
 from edge_runtime.scene import Layer
 
-__all__ = ["FillLayer", "ParticlesLayer", "PictureLayer", "PictureSource", "TextLayer", "open_layer"]
+__all__ = ["CutoutLayer", "FillLayer", "ParticlesLayer", "PictureLayer", "PictureSource", "TextLayer", "open_layer"]
 
 
 def open_layer(config: AnyLayerConfig, *, sources: Mapping[str, PictureSource], rng: np.random.Generator) -> Layer:
@@ -28,6 +36,8 @@ def open_layer(config: AnyLayerConfig, *, sources: Mapping[str, PictureSource], 
     match config:
         case PictureConfig():
             return PictureLayer(config, sources=sources, rng=rng)
+        case CutoutConfig():
+            return CutoutLayer(config, sources=sources)
         case FillConfig():
             return FillLayer(config, rng=rng)
         case TextConfig():

@@ -29,7 +29,7 @@ class PictureSource:
     interval_s: float
 
 
-class _Watch:
+class Watch:
     """One source with its patience: frames that come slower than promised stretch it, so a slow model does not flap."""
 
     def __init__(self, source: PictureSource, stale_after_s: float | None) -> None:
@@ -69,7 +69,7 @@ class PictureLayer:
     ) -> None:
         self._config = config
         names = itertools.takewhile(lambda name: name != PROCEDURAL, (config.source, *config.fallback))
-        self._watches = {name: _Watch(sources[name], config.stale_after_s) for name in names}
+        self._watches = {name: Watch(sources[name], config.stale_after_s) for name in names}
         self._flow = Flow(Aurora(), rng)
         self._picture: Canvas | None = None
         """The last whole picture at the size of the box: a copy of it is three times cheaper than a scaling."""
@@ -127,7 +127,7 @@ class PictureLayer:
             self._flow.advance(timeline.step_s)
             self._flow.draw(picture, energy=0.5, warmth=0.35)
             return
-        look = _Look(float(values["zoom"]), float(values["saturation"]), float(values["gain"]))
+        look = Look(float(values["zoom"]), float(values["saturation"]), float(values["gain"]))
         wanted = (self._name, frame.ring, frame.sequence, look)
         if wanted == self._drawn:
             return
@@ -161,7 +161,7 @@ class PictureLayer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class Look:
     """The parameters that change what one frame looks like."""
 
     zoom: float
@@ -169,13 +169,21 @@ class _Look:
     gain: float
 
     def develop(self, array: Array, *, mirror: bool) -> Canvas:
-        """A copy of a slot's picture, (h, w, 3) BGR or (h, w) grey, as (h, w, 4) with the colours wanted."""
-        small = cv2.cvtColor(array, cv2.COLOR_GRAY2BGRA if array.ndim == 2 else cv2.COLOR_BGR2BGRA)
+        """A copy of a slot's picture, (h, w, 3 or 4) BGR or (h, w) grey, as (h, w, 4) with the colours wanted."""
+        if array.ndim == 3 and array.shape[2] == 4:
+            small = array.copy()
+        else:
+            small = cv2.cvtColor(array, cv2.COLOR_GRAY2BGRA if array.ndim == 2 else cv2.COLOR_BGR2BGRA)
         if (self.saturation, self.gain) != (1.0, 1.0):
             matrix = np.zeros((4, 4), np.float32)
             matrix[:3, :3] = (1.0 - self.saturation) * _LUMA + self.saturation * np.eye(3)
             small = cv2.transform(small, matrix * self.gain)
         return cv2.flip(small, 1) if mirror else small  # type: ignore[return-value]
+
+
+def scale_to_cover(picture: Canvas, small: Canvas) -> None:
+    """Fill `picture` with the middle of `small`."""
+    _frame(picture, small, fit="cover", zoom=1.0, spare=None)
 
 
 def _frame(picture: Canvas, small: Canvas, *, fit: str, zoom: float, spare: Canvas | None) -> Canvas | None:

@@ -8,6 +8,7 @@ from tests.layers.stage import Show, Slot, blank
 SIZES = [(320, 180), (121, 203), (333, 77)]
 KINDS: dict[str, dict[str, object]] = {
     "picture": {"kind": "picture", "source": "camera.main", "fade_s": 0.1},
+    "cutout": {"kind": "cutout", "source": "camera.main", "fade_s": 0.1},
     "picture-contain": {"kind": "picture", "source": "camera.main", "fit": "contain", "zoom": 1.3, "mirror": True},
     "picture-box": {"kind": "picture", "source": "camera.main", "box": (0.5, 0.5, 1.0, 1.0), "saturation": 0.2},
     "procedural": {"kind": "picture", "source": "procedural"},
