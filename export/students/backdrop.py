@@ -6,6 +6,8 @@ their conditions; a student learns to do the flow's twelve steps at once.
 
 import functools
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -15,10 +17,13 @@ import torch
 from torch import Tensor
 
 from export.features import relative_error, vgg16
-from export.nets.backdrop import ENLARGED, BackdropNet, Painter
+from export.metrics import lpips_like, ssim
+from export.nets.backdrop import ENLARGED, BackdropNet, OneStep, Painter
 from export.pictures import Rgb, crop, look, panoramas, photos, tiles
 from export.run import Run, Stage, step_rng, train
 from export.skies import BANDS, MOODS, PLACES, TIMES, WEATHERS, Conditions, bands, draw, random_conditions, weathered
+from export.students import Arrays, Bound
+from export.to_onnx import open_network, run_network, write_onnx
 
 SIZE_PX = (72, 40)
 """Of the flow; what ships is `ENLARGED` times as large."""
@@ -136,8 +141,100 @@ class Backdrop:
 
         train(run, _PAINTER, painter, step, sheet=sheet)
 
+    def to_onnx(self, run: Run, path: Path) -> None:
+        module = one_step_network(run)
+        write_onnx(module, {k: torch.from_numpy(v) for k, v in _inputs(run, 1)[0].items()}, path, outputs=["picture"])
+
+    def calibration(self, run: Run) -> Iterator[Arrays]:
+        yield from _inputs(run, 48)
+
+    def held_out(self, run: Run) -> Iterator[Arrays]:
+        yield from _inputs(run, 12, stage="held out")
+
+    def keep_float(self) -> Sequence[str]:
+        return ()
+
+    def parity(self, run: Run, expected: Sequence[Arrays], seen: Sequence[Arrays]) -> list[Bound]:
+        pairs = [(_picture(a), _picture(b)) for a, b in zip(seen, expected, strict=True)]
+        return [
+            Bound("SSIM", float(np.mean([ssim(a, b) for a, b in pairs])), 0.96, at_most=False),
+            Bound("LPIPS-like", float(np.mean([lpips_like(a, b) for a, b in pairs])), 0.06),
+        ]
+
+    def against_teacher(self, run: Run, fp32: Path) -> list[Bound]:
+        """How smoothly a walk goes, and how far every condition moves the picture."""
+        network = open_network(fp32)
+        first, second = (inputs["noise"] for inputs in _inputs(run, 2, stage="walk"))
+        calm = vector(weather_sun=0.6, time_day=1.0)[None]
+        walk = [
+            run_network(
+                network, {"noise": np.float32(np.cos(a)) * first + np.float32(np.sin(a)) * second, "conditions": calm}
+            )
+            for a in np.linspace(0, 0.5, 30)
+        ]
+        pictures = [_picture(outputs) for outputs in walk]
+        steps = [float(np.abs(b - a).mean()) for a, b in pairwise(pictures)]
+        acts = []
+        for name in CONDITIONS[: sum(_GROUPS)]:
+            said = calm.copy()
+            said[0, CONDITIONS.index(name)] = 1.0 - said[0, CONDITIONS.index(name)]
+            moved = _picture(run_network(network, {"noise": first, "conditions": said}))
+            acts.append(float(np.abs(moved - pictures[0]).mean()))
+        return [
+            Bound("walk, largest step beside the mean step", max(steps) / float(np.mean(steps)), 3.0),
+            Bound("walk, mean step", float(np.mean(steps)), 0.02),
+            Bound("least change by one condition", min(acts), 0.01, at_most=False),
+            Bound("mean change by one condition", float(np.mean(acts))),
+        ]
+
+    def manifest(self) -> dict[str, Any]:
+        width, height = SIZE_PX
+        numbers = [{"name": name, "range": [0.0, 1.0], "default": _DEFAULTS.get(name, 0.0)} for name in CONDITIONS]
+        return {
+            "name": self.name,
+            "version": "1.0.0",
+            "task": "backdrop",
+            "licence": "Apache-2.0",
+            "origin": "trained here: landscapes drawn by rule, and free photographs and panoramas",
+            "teacher": "a rectified flow of the same size, trained here",
+            "min_size_px": [64, 36],
+            "max_size_px": [3840, 2160],
+            "parameters": [*numbers, {"name": "drift", "range": [0.0, 1.0], "default": 0.5}],
+            "inputs": [
+                {"name": "noise", "dtype": "float32", "shape": [1, 3, height, width]},
+                {"name": "conditions", "dtype": "float32", "shape": [1, len(CONDITIONS)]},
+            ],
+            "outputs": [
+                {"name": "picture", "dtype": "float32", "shape": [1, 3, *LARGE_PX[::-1]], "range": [0.0, 1.0]},
+            ],
+        }
+
 
 STUDENT = Backdrop()
+_DEFAULTS = {"energy": 0.5} | {name: 0.5 for name in CONDITIONS if name.startswith("palette.") and name[-2] == "_"}
+
+
+def one_step_network(run: Run) -> OneStep:
+    """What ships, from the run's weights."""
+    net, painter = new_net(), Painter()
+    net.load_state_dict(run.weights(_STUDENT.name))
+    painter.load_state_dict(run.weights(_PAINTER.name))
+    return OneStep(net, painter).eval()
+
+
+def _inputs(run: Run, count: int, stage: str = "calibration") -> list[Arrays]:
+    """Noise and the conditions of drawn landscapes."""
+    rng, width, height = run.rng(stage), *SIZE_PX
+    found: list[Arrays] = []
+    for conditions in _many(rng, count):
+        said = _with_palette(conditions.vector(), rng.random(3 * len(BANDS)).astype(np.float32), rng)
+        noise = rng.standard_normal((1, 3, height, width)).astype(np.float32)
+        found.append({"noise": noise, "conditions": said[None]})
+    return found
+
+
+def _picture(outputs: Arrays) -> npt.NDArray[np.float32]:
+    return np.asarray(outputs["picture"][0].transpose(1, 2, 0), np.float32)
 
 
 @torch.no_grad()

@@ -94,6 +94,10 @@ def open_task(model: ModelConfig, bundle: Bundle, size_px: tuple[int, int]) -> T
             from edge_runtime.inference.tasks.stylize import Stylize
 
             return Stylize(session, manifest, stabilise=model.stabilise)
+        case "backdrop":
+            from edge_runtime.inference.tasks.backdrop import Backdrop
+
+            return Backdrop(session, manifest, seed=len(model.name))
         case "matte":
             from edge_runtime.inference.tasks.matte import Matte
 

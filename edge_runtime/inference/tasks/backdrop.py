@@ -1,0 +1,93 @@
+"""Backdrop: a landscape that never was, walking on for ever through noise and the conditions it is told."""
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edge_runtime.inference.manifest import Manifest
+from edge_runtime.inference.session import Session
+from edge_runtime.inference.tasks import FrameBgr, Work
+from edge_runtime.signals import Value
+from edge_runtime.slots import Array
+
+EASE_S = 0.8
+"""Time constant with which conditions are followed, whatever bindings do before."""
+_TURNS_RAD_S = (0.11, 0.067)
+"""How fast the two planes of noise turn at full drift; their ratio never comes round, so no picture comes twice."""
+_SHARPNESS, _CANVAS_SHARE = 0.55, 0.045
+
+
+class Backdrop:
+    """Noise (1, 3, h, w) and conditions (1, n) in, a picture (1, 3, H, W) RGB 0-1 out.
+
+    The noise turns in two planes of its own space and so stays noise: the picture changes all the time and never jumps.
+    Parameters named `palette.*` are told around zero and times `palette.strength`, the way the network learned them.
+    """
+
+    def __init__(self, session: Session, manifest: Manifest, *, seed: int) -> None:
+        self.session = session
+        self.parameters, self.defaults = manifest.parameters, manifest.defaults
+        self.continuous, self.channels = True, 3
+        noise, conditions = manifest.inputs
+        self._noise, self._conditions, self._output = noise.name, conditions.name, manifest.outputs[0].name
+        self._names = [spec.name for spec in manifest.tunables if spec.name != "drift"]
+        rng = np.random.default_rng(seed)
+        self._corners = rng.standard_normal((4, *(int(side) for side in noise.shape))).astype(np.float32)
+        self._angles = np.zeros(2)
+        self._told: npt.NDArray[np.float32] | None = None
+        self._at_s: float | None = None
+        self._canvas = np.empty((0, 0), np.float32)
+
+    def run(self, work: Work, out: FrameBgr) -> Mapping[str, Value]:
+        step_s = 0.0 if self._at_s is None else min(1.0, max(0.0, work.at_s - self._at_s))
+        self._at_s = work.at_s
+        wanted = np.array([work.number(name) for name in self._names], np.float32)
+        if self._told is None:
+            self._told = wanted
+        self._told = self._told + (wanted - self._told) * np.float32(1 - np.exp(-step_s / EASE_S))
+        self._angles += np.array(_TURNS_RAD_S) * work.number("drift") * step_s
+        inputs = {self._noise: self._walk(), self._conditions: self._vector()[None]}
+        (picture,) = self.session.run(inputs)[self._output]  # (3, H, W) RGB
+        self._paint(picture, out)
+        return {}
+
+    def _walk(self) -> Array:
+        (a, b), z = self._angles, self._corners
+        turned = np.cos(a) * z[0] + np.sin(a) * z[1] + np.cos(b) * z[2] + np.sin(b) * z[3]
+        return np.asarray(turned * np.sqrt(0.5), np.float32)
+
+    def _vector(self) -> npt.NDArray[np.float32]:
+        assert self._told is not None
+        vector = self._told.copy()
+        strength = dict(zip(self._names, vector, strict=True)).get("palette.strength", 0.0)
+        for place, name in enumerate(self._names):
+            if name.startswith("palette.") and name != "palette.strength":
+                vector[place] = (2 * vector[place] - 1) * strength
+        return vector
+
+    def _paint(self, picture: Array, out: FrameBgr) -> None:
+        """Enlarge, bring out what edges there are, and lay it on canvas."""
+        height, width = out.shape[:2]
+        if self._canvas.shape[:2] != (height, width):
+            self._canvas = _woven(width, height)
+        bgr = cv2.merge([picture[2], picture[1], picture[0]])
+        soft = cv2.GaussianBlur(bgr, (0, 0), 1.2)
+        crisp = cv2.addWeighted(bgr, 1 + _SHARPNESS, soft, -_SHARPNESS, 0)
+        large = cv2.resize(crisp, (width, height), interpolation=cv2.INTER_CUBIC)
+        cv2.convertScaleAbs(np.maximum(cv2.multiply(large, self._canvas), 0), dst=out, alpha=255)
+
+    def reset(self) -> None:
+        self._told = None
+
+
+def _woven(width: int, height: int) -> npt.NDArray[np.float32]:
+    """(H, W, 3) around 1: threads and brush hair of a primed canvas. It stands still, as canvas does."""
+    rng = np.random.default_rng(1)
+    grain = rng.standard_normal((height, width)).astype(np.float32)
+    hair = cv2.GaussianBlur(grain, (0, 0), sigmaX=5.0, sigmaY=0.7) * 3.2 + cv2.GaussianBlur(grain, (0, 0), 0.8) * 0.6
+    ys, xs = np.mgrid[:height, :width]
+    threads = 0.35 * (np.cos(xs * 2.1) + np.cos(ys * 2.1))
+    texture = 1 + _CANVAS_SHARE * (hair + threads).clip(-2, 2)
+    return np.asarray(np.repeat(texture[:, :, None], 3, axis=2), np.float32)
