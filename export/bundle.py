@@ -63,7 +63,8 @@ def write_bundle(
     for asset in late.get("assets", []):
         asset["sha256"] = sha256(folder / asset["path"])
     times = milliseconds(
-        {precision: folder / FILES[precision] for precision in variants}, next(iter(student.held_out(run)))
+        {precision: folder / FILES[precision] for precision in variants},
+        dict.fromkeys(variants, next(iter(student.held_out(run)))),
     )
     quality = {
         _key(precision, bound): round(float(bound.seen), 5)
@@ -84,14 +85,19 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def milliseconds(files: Mapping[str, Path], inputs: Arrays) -> dict[str, float]:
-    """Median of a run on one thread, the files taking turns so that a busy machine is unfair to all alike."""
+def milliseconds(files: Mapping[str, Path], inputs: Mapping[str, Arrays]) -> dict[str, float]:
+    """Median of a run on one thread, the files taking turns so that a busy machine is unfair to all alike.
+
+    Args:
+        files: networks by name.
+        inputs: of each, by the same name.
+    """
     networks = {name: open_network(path) for name, path in files.items()}
     taken: dict[str, list[float]] = {name: [] for name in files}
     for number in range(_RUNS + 2):
         for name, network in networks.items():
             start_s = time.perf_counter()
-            run_network(network, inputs)
+            run_network(network, inputs[name])
             if number >= 2:
                 taken[name].append((time.perf_counter() - start_s) * 1e3)
     return {name: statistics.median(values) for name, values in taken.items()}

