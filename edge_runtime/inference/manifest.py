@@ -13,11 +13,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from edge_runtime.config import DeviceConfig, ModelConfig, RungConfig
 from edge_runtime.config.base import Name, SignalName, SizePx, Strict
 from edge_runtime.errors import BundleError
+from edge_runtime.inference.ports import find_fault
 
 MANIFEST = "manifest.toml"
 TaskName = Literal["stylize", "backdrop", "prompt", "matte", "people", "face", "interpolate", "image", "passthrough"]
@@ -72,7 +73,17 @@ class TensorSpec(Strict):
     name: str
     dtype: Dtype
     shape: tuple[int | str, ...]
-    range: tuple[float, float] | None = None
+    range: tuple[float, float] | None = Field(
+        None, description="of a picture: what black and white are; default: 0 to 1 for floats, else 0 to 255"
+    )
+    order: Literal["rgb", "bgr"] = Field("rgb", description="of a picture's channels, where task = 'image'")
+
+    @field_validator("range")
+    @classmethod
+    def _apart(cls, limits: tuple[float, float] | None) -> tuple[float, float] | None:
+        if limits and not limits[0] < limits[1]:
+            raise ValueError("the first number must be below the second")
+        return limits
 
     def fits(self, shape: Sequence[int], dtype: str) -> bool:
         """Whether an array of this shape and dtype may go in."""
@@ -130,6 +141,10 @@ class Manifest(Strict):
             raise ValueError("session = 'null' needs [null] cost_ms and has no [[files]]")
         if self.task == "stylize" and not self.styles:
             raise ValueError("task = 'stylize' needs styles")
+        numbers = [tunable.name for tunable in self.tunables if tunable.type == "number"]
+        readings = [reading.name for reading in self.readings]
+        if self.task == "image" and (fault := find_fault(self.inputs, self.outputs, numbers, readings)):
+            raise ValueError(f"task = 'image': {fault}")
         for what, names in (
             ("styles", self.styles),
             ("parameters", [tunable.name for tunable in self.tunables]),
