@@ -332,7 +332,8 @@ def model_parameters(part: Part) -> dict[str, Mapping[str, Range | None]]:
     parameters: dict[str, Mapping[str, Range | None]] = {}
     for model in part.config.models:
         try:
-            parameters[model.name] = open_bundle(model.bundle, part.model_folders).manifest.parameters
+            bundle = open_bundle(model.bundle, part.model_folders, part.config.trust)
+            parameters[model.name] = bundle.manifest.parameters
         except BundleError:
             parameters[model.name] = {}
     return parameters

@@ -22,6 +22,7 @@ from export.bundle import LARGEST_BYTES, write_bundle
 from export.errors import ExportError
 from export.quantize import FILES, Quantizer, halve_weights
 from export.run import Run
+from export.signing import sign
 from export.sources import all_sources, fetch
 from export.students import NAMES, Bound, Student, open_student
 from export.verify import verify
@@ -55,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         "--budget", type=float, default=_FULL, help="share of the full training; 0.002 proves the pipeline"
     )
     parser.add_argument("--out", type=Path, default=ROOT / "models", metavar="DIR", help="where bundles are (models/)")
+    parser.add_argument("--key", type=Path, metavar="PEM", help="bundle, all: sign with this Ed25519 key")
     parser.add_argument("--json", action="store_true", help="verify: print JSON")
     return parser
 
@@ -80,6 +82,9 @@ def _obey(arguments: argparse.Namespace) -> int:
     for student in students:
         for step in _STEPS if arguments.step == "all" else (arguments.step,):
             _ACTIONS[step](student, runs[student.name], arguments.out)
+            if step == "bundle" and arguments.key:
+                public = sign(arguments.out / student.name, arguments.key)
+                print(f"{student.name}: signed; trusted_keys = [{json.dumps(public)}]")
     return _verify(arguments, runs) if arguments.step == "all" and arguments.budget == _FULL else 0
 
 

@@ -76,6 +76,7 @@ def write_bundle(
         "schema": 1, **manifest, "files": files, **late, "quality": quality,
         "budget_ms": {f"x86-64 1 thread {precision}": round(ms, 1) for precision, ms in times.items()},
     }  # fmt: skip
+    (folder / "manifest.toml.sig").unlink(missing_ok=True)  # it was for another manifest
     (folder / "manifest.toml").write_text(tomli_w.dumps(whole), encoding="utf-8")
     _write_figures(folder, variants, bounds, times)
 

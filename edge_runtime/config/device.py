@@ -1,5 +1,7 @@
 """The whole device config."""
 
+import base64
+import contextlib
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
@@ -78,6 +80,34 @@ class LabelConfig(Strict):
     opacity: Unit = 0.75
 
 
+class TrustConfig(Strict):
+    """Whose models may run. A bundle's hashes are always checked; its signature only where this asks for it."""
+
+    require_signed_models: bool = False
+    trusted_keys: list[str] = Field([], description="Ed25519 public keys: 32 bytes, hexadecimal or base64")
+
+    @property
+    def key_bytes(self) -> list[bytes]:
+        """The trusted keys, 32 bytes each."""
+        return [_key_bytes(key) for key in self.trusted_keys]
+
+    @model_validator(mode="after")
+    def _usable(self) -> "TrustConfig":
+        for key in self.trusted_keys:
+            _key_bytes(key)
+        if self.require_signed_models and not self.trusted_keys:
+            raise ValueError("require_signed_models = true needs trusted_keys, or no model may run")
+        return self
+
+
+def _key_bytes(text: str) -> bytes:
+    with contextlib.suppress(ValueError):
+        raw = bytes.fromhex(text) if len(text) == 64 else base64.b64decode(text, validate=True)
+        if len(raw) == 32:
+            return raw
+    raise ValueError(f"trusted_keys: {text[:60]!r} is no Ed25519 public key: 32 bytes, hexadecimal or base64")
+
+
 class RungModelConfig(Strict):
     """What one rung does to one model."""
 
@@ -123,6 +153,7 @@ class DeviceConfig(Strict):
     start_scene: str | None = Field(None, description="default: the first")
     display: DisplayConfig = DisplayConfig()
     label: LabelConfig = LabelConfig()
+    trust: TrustConfig = TrustConfig()
     mqtt: MqttConfig | None = None
     sun: SunConfig | None = None
     replay: ReplayConfig | None = None

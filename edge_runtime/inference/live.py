@@ -39,7 +39,7 @@ class LiveModel:
             ConfigError: the bundle cannot do what the config asks for.
             SessionError: no runtime here can load it.
         """
-        bundle = open_bundle(model.bundle, part.model_folders)
+        bundle = open_bundle(model.bundle, part.model_folders, part.config.trust)
         if faults := find_faults(model, bundle.manifest, part.config):
             raise ConfigError(f"model {model.name!r}: {faults[0]}")
         self.name = model.name

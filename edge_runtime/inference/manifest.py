@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator, model_
 
 from edge_runtime.config import DeviceConfig, ModelConfig, RungConfig
 from edge_runtime.config.base import Name, SignalName, SizePx, Strict
+from edge_runtime.config.device import TrustConfig
 from edge_runtime.errors import BundleError
 from edge_runtime.inference.ports import find_fault
 
@@ -199,19 +200,25 @@ class Bundle:
         raise BundleError(f"bundle {self.manifest.name!r}: no precision {precision!r}; known: {known}")
 
 
-def open_bundle(name_or_path: str, folders: Sequence[Path]) -> Bundle:
+def open_bundle(name_or_path: str, folders: Sequence[Path], trust: TrustConfig | None = None) -> Bundle:
     """Find a bundle, read its manifest and compare every file with its hash.
 
     Args:
         name_or_path: a folder's name to look up in `folders`, in order, or a path (with a slash in it).
         folders: see `config.bundle_folders`.
+        trust: whose signature it needs; None: nobody's.
 
     Raises:
-        BundleError: it is missing, its manifest is wrong, or a file is missing or altered.
+        BundleError: it is missing, its manifest is wrong, a file is missing or altered, or it is not signed as asked.
     """
     path = _find(name_or_path, folders)
     try:
-        manifest = Manifest.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        content = path.read_bytes()
+        if trust and trust.require_signed_models:
+            from edge_runtime.trust.signing import require_signature
+
+            require_signature(path.parent, content, trust.key_bytes)
+        manifest = Manifest.model_validate(tomllib.loads(content.decode()))
     except ValidationError as error:
         raise BundleError(f"{path}: {_first_fault(error)}") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -262,7 +269,7 @@ def check_bundles(config: DeviceConfig, folders: Sequence[Path]) -> list[str]:
     findings: list[str] = []
     for model in config.models:
         try:
-            bundle = open_bundle(model.bundle, folders)
+            bundle = open_bundle(model.bundle, folders, config.trust)
             if model.precision:
                 bundle.file(model.precision)
         except BundleError as error:
