@@ -11,10 +11,10 @@ export EDGE_NO_SKIPS ?= 1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo bench test check gpu clean
+.PHONY: help run demo bench test check models test-export gpu clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: ## the picture: SCENE=portal or CONFIG=device_configs/laptop.toml, ARGS="--seconds 60"
 	@.ci/setup run
@@ -35,6 +35,15 @@ test: ## every test that can run here: TESTS=tests/display ARGS="-x"
 check: ## ruff, mypy --strict, import-linter
 	@.ci/setup dev
 	@.ci/check
+
+models: ## every model again from pinned sources (hours; installs torch): ARGS="stylize"
+	@.ci/setup export
+	@$(PYTHON) -m export all $(ARGS)
+
+test-export: ## the tests of what makes models (installs torch): ARGS=...
+	@.ci/setup test
+	@.ci/setup export
+	@$(PYTHON) -m pytest tests/export tests/test_bring_your_own.py $(ARGS)
 
 gpu: ## swap onnxruntime for onnxruntime-gpu (x86-64 with NVIDIA's driver)
 	@.ci/setup gpu
