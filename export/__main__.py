@@ -4,7 +4,6 @@ sources                 fetch and check everything that is pinned
 distil NAME             train, or carry on, or say that it is done
 onnx NAME               the fp32 network
 quantize NAME           fp16 and int8, where they hold their bounds
-tensorrt NAME           an engine of every variant (TensorRT-RTX builds without a GPU)
 verify [NAME ...]       one table; exit code 1 where a bound breaks
 bundle NAME             manifest, hashes, figures
 all [NAME ...]          every step of every student
@@ -46,9 +45,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     known = [name.replace("_", "-") for name in NAMES]
-    parser.add_argument(
-        "step", choices=("sources", "distil", "onnx", "quantize", "tensorrt", "verify", "bundle", "all", "gallery")
-    )
+    parser.add_argument("step", choices=("sources", "distil", "onnx", "quantize", "verify", "bundle", "all", "gallery"))
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"students: {', '.join(known)}; none: all")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--seed", type=int, default=0)
@@ -114,19 +111,13 @@ def _onnx(student: Student, run: Run, _out: Path) -> None:
 def _quantize(student: Student, run: Run, _out: Path) -> None:
     quantizer = Quantizer(student, run, _network(run))
     measured = {}
-    for precision in ("fp16", "int8", "int8-trt"):
+    for precision in student.precisions:
         bounds = quantizer.make(precision, run.path(FILES[precision]))
         held = all(bound.holds for bound in bounds)
         measured[precision] = [asdict(bound) for bound in bounds]
         words = ", ".join(f"{bound.what} {bound.seen:.4g}" for bound in bounds)
         print(f"{student.name}: {precision} {'holds' if held else 'does not hold and is left out'}: {words}")
     run.path("bounds.json").write_text(json.dumps(measured), encoding="utf-8")
-
-
-def _tensorrt(student: Student, _run: Run, out: Path) -> None:
-    from export.to_tensorrt import build_bundle
-
-    build_bundle(out / student.name)
 
 
 def _bundle(student: Student, run: Run, out: Path) -> None:
@@ -151,8 +142,8 @@ def _network(run: Run) -> Path:
     return path
 
 
-_ACTIONS = {"distil": _distil, "onnx": _onnx, "quantize": _quantize, "tensorrt": _tensorrt, "bundle": _bundle}
-_STEPS = ("distil", "onnx", "quantize", "bundle", "tensorrt")
+_ACTIONS = {"distil": _distil, "onnx": _onnx, "quantize": _quantize, "bundle": _bundle}
+_STEPS = ("distil", "onnx", "quantize", "bundle")
 
 if __name__ == "__main__":
     sys.exit(main())

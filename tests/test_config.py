@@ -112,7 +112,11 @@ def test_a_good_config_survives_the_way_to_the_parts(tmp_path: Path) -> None:
         ('device_id = "foyer"', 'device_id = "foyer"\nrate_hz = 1', ["rate_hz = 1: expected at least 5 or 'display'"]),
         ('source = "synthetic"', 'source = "rstp://h/s"', ["cameras[0].source = 'rstp://h/s': expected synthetic"]),
         ('name = "mirror"', 'name = "mirror"\nlayers = 5\n[[scenes]]\nname = "b"', ["layers = 5: expected a list"]),
-        ('kind = "particles"', 'kind = "particle"', [".kind = 'particle': expected picture, cutout, fill, text or particles"]),
+        (
+            'kind = "particles"',
+            'kind = "particle"',
+            [".kind = 'particle': expected picture, cutout, fill, text or particles"],
+        ),
         ('kind = "particles"', 'kind = "particle"', ["; did you mean 'particles'?"]),
         ('kind = "particles"', "", ["layers[1].kind: is missing; expected picture, cutout, fill, text or particles"]),
         ('name = "mirror"', 'name = "Mirror"', ["scenes[0].name = 'Mirror': expected small letters, digits, - and _"]),

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from export.errors import ExportError
 from export.run import Run
 
-NAMES = ("stylize", "stylize_lite", "backdrop", "prompt", "matte", "people", "face", "interpolate")
+NAMES = ("stylize", "backdrop", "matte", "people", "face")
 """Modules of this folder. A bundle's name has a dash where its module has an underscore."""
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -43,6 +43,8 @@ class Student(Protocol):
     """The bundle's folder in models/."""
     sources: tuple[str, ...]
     """What it is made of, by name in sources.toml."""
+    precisions: tuple[str, ...]
+    """What is tried beside fp32: fp16, int8, int8-trt."""
 
     def distil(self, run: Run) -> None:
         """Train. Where nothing is trained, convert the teacher. Leaves weights in the run's folder."""

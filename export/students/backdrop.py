@@ -67,6 +67,7 @@ class Backdrop:
 
     name = "backdrop"
     sources = ("gcompris", "panoramas", "hed")
+    precisions = ("fp16", "int8", "int8-trt")
 
     def distil(self, run: Run) -> None:
         """Draw what is learned from, train the flow, let it draw pairs, train the student on them."""

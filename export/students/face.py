@@ -22,6 +22,7 @@ class Face:
 
     name = "face"
     sources = ("mediapipe", "gcompris")
+    precisions = ("fp16", "int8", "int8-trt")
 
     def distil(self, run: Run) -> None:
         """Nothing is trained: there is no free data set of faces."""

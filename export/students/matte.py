@@ -26,6 +26,7 @@ class Matte:
 
     name = "matte"
     sources = ("mediapipe", "gcompris")
+    precisions = ("fp16",)  # int8 overlaps by 0.97 with half of the layers left alone
 
     def distil(self, run: Run) -> None:
         """Nothing is trained."""

@@ -103,7 +103,7 @@ def test_a_closed_session_refuses_and_does_not_crash(tmp_path: Path) -> None:
 
 def test_changing_the_size_again_and_again_costs_no_memory() -> None:
     bundle = open_bundle("stylize", bundle_folders())
-    weights = np.eye(26, dtype=np.float32)[0]
+    weights = np.eye(36, dtype=np.float32)[0]
     sizes = [(480, 272), (320, 180), (256, 144)]
     after_mb = []
     with OnnxSession(bundle) as session:
