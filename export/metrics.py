@@ -69,9 +69,9 @@ def flicker(outputs: Sequence[Array], inputs: Sequence[Array]) -> float:
     for i in range(1, len(outputs)):
         grays = [np.asarray(np.mean(as_floats(picture), axis=2) * 255, np.uint8) for picture in inputs[i - 1 : i + 1]]
         where = grid + finder.calc(grays[1], grays[0], np.empty(0))
-        moved = cv2.remap(
-            as_floats(outputs[i - 1]), where, np.empty(0), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
+        xs, ys = np.ascontiguousarray(where[:, :, 0]), np.ascontiguousarray(where[:, :, 1])
+        # Two maps: OpenCV 5 reads one map of two channels wrongly where an empty array stands for the second.
+        moved = cv2.remap(as_floats(outputs[i - 1]), xs, ys, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         errors.append(float(np.abs(as_floats(outputs[i]) - moved).mean()))
     return float(np.mean(errors))
 

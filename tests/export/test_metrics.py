@@ -50,3 +50,13 @@ def test_a_still_scene_flickers_by_what_changes_in_the_output() -> None:
     grey = np.full((48, 64, 3), 0.5, np.float32)
     assert flicker([grey] * 3, scene) == pytest.approx(0.0, abs=1e-4)
     assert flicker([grey, grey + np.float32(0.1), grey], scene) == pytest.approx(0.1, abs=1e-3)
+
+
+def test_an_output_that_moves_with_the_scene_does_not_flicker_and_one_that_stays_does() -> None:
+    import cv2
+
+    wide = cv2.GaussianBlur(np.random.default_rng(3).random((96, 160, 3), dtype=np.float32), (0, 0), 4)
+    wide = (wide - wide.min()) / (wide.max() - wide.min())
+    scene = [wide[:, 2 * i : 2 * i + 128] for i in range(4)]
+    still = [scene[0]] * 4
+    assert flicker(scene, scene) < 0.25 * flicker(still, scene)
