@@ -23,7 +23,7 @@ class Tiny:
 
     name = "tiny"
     sources: tuple[str, ...] = ()
-    precisions = ("fp16", "int8", "int8-trt")
+    precisions: tuple[str, ...] = ("fp16", "int8", "int8-trt")
 
     def __init__(self, limit: float) -> None:
         self._limit = limit
