@@ -7,7 +7,6 @@ quantize NAME           fp16 and int8, where they hold their bounds
 verify [NAME ...]       one table; exit code 1 where a bound breaks
 bundle NAME             manifest, hashes, figures
 all [NAME ...]          every step of every student
-gallery                 docs/gallery.md
 """
 
 import argparse
@@ -45,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     known = [name.replace("_", "-") for name in NAMES]
-    parser.add_argument("step", choices=("sources", "distil", "onnx", "quantize", "verify", "bundle", "all", "gallery"))
+    parser.add_argument("step", choices=("sources", "distil", "onnx", "quantize", "verify", "bundle", "all"))
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"students: {', '.join(known)}; none: all")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--seed", type=int, default=0)
@@ -63,11 +62,6 @@ def _obey(arguments: argparse.Namespace) -> int:
         for name, source in all_sources().items():
             fetch(name)
             print(f"{name:18} {source}  {source.licence}")
-        return 0
-    if arguments.step == "gallery":
-        from export.gallery import write_gallery
-
-        write_gallery(ROOT / "docs", arguments.out)
         return 0
     names = arguments.names or [name.replace("_", "-") for name in NAMES]
     students = [open_student(name) for name in names]

@@ -178,7 +178,7 @@ class Backdrop:
         acts = []
         for name in CONDITIONS[: sum(_GROUPS)]:
             said = calm.copy()
-            said[0, CONDITIONS.index(name)] = 1.0 - said[0, CONDITIONS.index(name)]
+            said[0, CONDITIONS.index(name)] = float(said[0, CONDITIONS.index(name)] < 0.75)
             moved = _picture(run_network(network, {"noise": first, "conditions": said}))
             acts.append(float(np.abs(moved - pictures[0]).mean()))
         return [

@@ -20,7 +20,11 @@ FAULTS = {
     "an unknown signal": ('signal = "weather.rain"', 'signal = "wheather.rain"', ["wheather.rain", "weather.rain"]),
     "an unknown source": ('source = "picture.echo"', 'source = "picture.eco"', ["picture.eco", "picture.echo"]),
     "not TOML": ("rate_hz = 60", "rate_hz = ", ["not TOML", "line 2"]),
-    "a missing model": ('bundle = "null"', 'bundle = "nul"', ["model 'echo'", "no bundle 'nul'", "known: null"]),
+    "a missing model": (
+        'bundle = "null"',
+        'bundle = "nul"',
+        ["model 'echo'", "no bundle 'nul'", "known: backdrop, face"],
+    ),
     "a size that does not suit": ("size_px = [320, 180]\n\n[[scenes]]", "size_px = [8, 8]\n\n[[scenes]]", ["[8, 8]"]),
     "a missing recording": ("[display]", '[replay]\nfile = "gone.jsonl"\n[display]', ["gone.jsonl", "no such file"]),
 }

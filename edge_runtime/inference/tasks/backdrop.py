@@ -16,7 +16,7 @@ EASE_S = 0.8
 """Time constant with which conditions are followed, whatever bindings do before."""
 _TURNS_RAD_S = (0.11, 0.067)
 """How fast the two planes of noise turn at full drift; their ratio never comes round, so no picture comes twice."""
-_SHARPNESS, _CANVAS_SHARE = 0.55, 0.045
+_SHARPNESS, _CANVAS_SHARE = 0.55, 0.025
 
 
 class Backdrop:
