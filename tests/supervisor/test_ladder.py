@@ -39,6 +39,7 @@ models.echo = { size_px = [160, 90], rate_hz = 10 }
 
 def test_a_scene_too_heavy_for_the_rate_steps_down_and_does_not_flap(tmp_path: Path) -> None:
     config = crew('start_scene = "heavy"', HEAVY).replace("rate_hz = 60", "rate_hz = 120", 1)
+    config = config.replace('bundle = "null"', 'bundle = "null"\nrest = "never"', 1)  # the scene shows no picture of it
     with RunningDevice(config.replace("[640, 360]", "[3840, 2160]", 1), tmp_path) as device:
         eventually(device.control.exists, 10.0, "it listens")
 

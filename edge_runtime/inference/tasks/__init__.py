@@ -114,6 +114,3 @@ def open_task(model: ModelConfig, bundle: Bundle, size_px: tuple[int, int]) -> T
             from edge_runtime.inference.tasks.image import Image
 
             return Image(session, manifest, continuous=not model.inputs)
-        case other:
-            session.close()
-            raise SessionError(f"model {model.name!r}: this release has no task {other!r}")
