@@ -176,7 +176,8 @@ class _Sky:
             field, map_x.astype(np.float32), map_y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
         )
         density = np.clip((field + (cover * 2.1 - 1.15)) * (1.1 + 0.9 * self.c.energy), 0, 1)
-        towards = np.roll(field, (-5, int(np.sign(self.sun_x - 0.5) * 5)), (0, 1))
+        aside = np.array([[1, 0, 5 * np.sign(self.sun_x - 0.5)], [0, 1, -5]], np.float32)
+        towards = cv2.warpAffine(field, aside, self.size_px, borderMode=cv2.BORDER_REPLICATE)
         lit = np.clip(0.55 + (field - towards) * 1.5, 0, 1)[:, :, None]
         near_sun = np.exp(-np.hypot(self.xs - self.sun_x, (self.ys - self.sun_y) * 0.6) * 3.0)[:, :, None]
         heavy = np.float32(min(1.0, 0.15 + 0.6 * w["rain"] + 1.0 * w["storm"] + 0.35 * w["snow"] + 0.25 * w["cloud"]))
@@ -238,8 +239,8 @@ class _Sky:
             if place == "city":
                 colour = self._windows(colour, near)
             picture = picture * (1 - mask) + colour * mask
-            picture = self.veil(picture, haze, fog * 0.55, floor=float(line.mean()))
-        return self.veil(picture, haze, fog * 0.5)
+            picture = self.veil(picture, haze, fog * 0.4, floor=float(line.mean()))
+        return self.veil(picture, haze, fog * 0.3)
 
     def _ground_colour(self, place: str) -> Floats:
         colours = {
@@ -324,24 +325,22 @@ class _Sky:
         return np.asarray(picture * (1 - cover) + haze * cover, np.float32)
 
     def falling(self, picture: Floats) -> Floats:
-        """Rain and snow before everything."""
+        """Rain as curtains and snow as a glow in the air: single drops and flakes are drawn over it, live."""
         width, height = self.size_px
         wet = max(self.weather["rain"], self.weather["storm"] * 0.6)
         if wet > 0.1:
-            drops = (self.rng.random((height, width)) > 1 - 0.022 * wet).astype(np.float32)
-            slant = int(self.rng.integers(-5, 6))
-            kernel = np.zeros((19, 19), np.float32)
-            cv2.line(kernel, (9 - slant, 0), (9 + slant, 18), 1.0, 1, cv2.LINE_AA)
-            streaks = cv2.filter2D(drops, -1, kernel / 6.0)
-            picture = picture * np.float32(1 - 0.18 * wet) + (streaks * wet * 0.55)[:, :, None] * (self.grey + 0.25)
+            slant = float(self.rng.uniform(-0.25, 0.25))
+            fine = cv2.resize(noise(self.rng, (width, 6), 13, 3, 0.6), self.size_px, interpolation=cv2.INTER_CUBIC)
+            leaning = np.array([[1, slant, -slant * height / 2], [0, 1, 0]], np.float32)
+            curtains = cv2.warpAffine(fine, leaning, self.size_px, borderMode=cv2.BORDER_REFLECT)
+            cover = np.clip(0.2 + curtains * 0.2, 0, 0.5)[:, :, None] * np.float32(wet)
+            picture = picture * np.float32(1 - 0.2 * wet)
+            picture = picture * (1 - cover) + (self.grey * np.float32(1.25) + np.float32(0.05)) * cover
         if self.weather["snow"] > 0.1:
-            flakes = np.zeros((height, width), np.float32)
-            for sigma, density, gain in ((0.8, 0.006, 2.6), (1.6, 0.0022, 7.0), (2.6, 0.0007, 15.0)):
-                seeds = (self.rng.random((height, width)) < density * self.weather["snow"]).astype(np.float32)
-                flakes += cv2.GaussianBlur(seeds, (0, 0), sigma) * gain
-            tone = np.float32(0.35 + 0.6 * self.bright)
-            cover = np.clip(flakes, 0, 0.9)[:, :, None]
-            picture = picture * (1 - cover) + cover * tone
+            glow = np.clip(0.22 + noise(self.rng, self.size_px, 7, 4, 0.6) * 0.2, 0, 0.6)[:, :, None]
+            tone = np.array((0.86, 0.90, 0.97), np.float32) * np.float32(0.3 + 0.65 * self.bright)
+            cover = glow * np.float32(self.weather["snow"])
+            picture = picture * (1 - cover) + tone * cover
         return np.asarray(picture, np.float32)
 
 
@@ -368,7 +367,7 @@ def _moody(picture: Floats, conditions: Conditions, rng: np.random.Generator) ->
     corner = np.clip(xs**2 + ys**2 - 0.45, 0, 1.4)[:, :, None]
     dark = 0.5 * mood.get("mysterious", 0) + 0.42 * mood.get("dramatic", 0) + 0.12
     picture = picture * (1 - corner * dark * 0.6)
-    strokes = noise(rng, _DRAWN_PX, 40, 2)[:, :, None] * (0.02 + 0.05 * conditions.energy)
+    strokes = noise(rng, _DRAWN_PX, 40, 2)[:, :, None] * (0.006 + 0.02 * conditions.energy)
     return np.asarray(np.clip(picture * (1 + strokes), 0, 1), np.float32)
 
 

@@ -41,17 +41,17 @@ CONDITIONS = (
 _GROUPS = (len(WEATHERS), len(TIMES), len(MOODS), len(PLACES), 1)
 _LANDSCAPES = {"monuments", "renewable", "india", "france", "usa", "egypt", "wonders", "germany"}
 _OUTDOORS = ("city", "dawn", "forest", "night", "park", "sky", "sunrise", "sunset", "venice")
-_PHOTO_SHARE = 0.25
-_DRAWN = 5000
+_PHOTO_SHARE = 0.15
+_DRAWN = 8000
 _BATCH = 16
 _STEPS = 10
 _GUIDANCE = 2.0
 """How much further than told the teacher goes in the direction of the conditions. Source: Ho, Salimans 2022."""
 _UNGUIDED_SHARE = 0.1
-_PAIRS = 2600
-_TEACHER = Stage("teacher", steps=2600, lr=1.5e-3, warm_up=100, average=0.998, sheet_every=300)
-_STUDENT = Stage("student", steps=1000, lr=5e-4, warm_up=40, average=0.99, sheet_every=250)
-_PAINTER = Stage("painter", steps=800, lr=1e-3, warm_up=40, average=0.99, sheet_every=250)
+_PAIRS = 5600
+_TEACHER = Stage("teacher", steps=9000, lr=1.5e-3, warm_up=100, average=0.999, sheet_every=600)
+_STUDENT = Stage("student", steps=2200, lr=5e-4, warm_up=40, average=0.99, sheet_every=250)
+_PAINTER = Stage("painter", steps=1200, lr=1e-3, warm_up=40, average=0.99, sheet_every=250)
 _LIKENESS_LAYERS = ("relu1_2", "relu2_2")
 
 
