@@ -122,6 +122,7 @@ def _add_diagnosis_commands(commands: "argparse._SubParsersAction[argparse.Argum
     )
     doctor.add_argument("config", type=Path, nargs="?", help="check for this installation too")
     doctor.add_argument("--json", action="store_true", help="print JSON")
+    _add_models_command(commands)
     commands.add_parser("schema", help="print the JSON Schema of device configs, for editors")
     bench = commands.add_parser(
         "bench",
@@ -136,6 +137,30 @@ def _add_diagnosis_commands(commands: "argparse._SubParsersAction[argparse.Argum
     rounds = "faults of each kind, starts, blocks of throughput, tens of commands (3)"
     bench.add_argument("--rounds", type=int, default=3, help=rounds)
     bench.add_argument("--json", type=Path, metavar="FILE", help="write every figure as JSON too")
+
+
+def _add_models_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    models = commands.add_parser(
+        "models",
+        help="bundles: list, verify, build engines, bench",
+        description="list: what is there. verify: hashes, and every variant run beside the first. build: TensorRT "
+        "engines for a device config, or for one bundle. bench: milliseconds of a run.",
+    )
+    models.add_argument("action", choices=("list", "verify", "build", "bench"))
+    models.add_argument("names", nargs="*", metavar="NAME", help="bundles, none: all; for build a config or a bundle")
+    models.add_argument("--models", type=Path, action="append", default=[], metavar="DIR")
+    models.add_argument("--json", action="store_true", help="print JSON")
+    models.add_argument("--size", type=_size, metavar="WxH", help="build BUNDLE, bench: size of the picture (480x272)")
+    models.add_argument("--precision", help="build BUNDLE: which file; default: the best for an engine")
+    models.add_argument("--shapes", metavar="JSON", help="build BUNDLE: of every input, instead of --size")
+    models.add_argument("--engines", type=Path, metavar="DIR", help="build: default for a config: its state folder")
+    models.add_argument("--threads", type=int, default=1, help="bench (1)")
+    models.add_argument("--runs", type=int, default=20, help="bench (20)")
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    return int(width), int(height)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -47,7 +47,7 @@ class Part:
         """What must hold whatever restarts: scene, brightness, blackout."""
         self.runtime_folder = Path(plan["runtime_folder"])
         self.state_folder = Path(plan.get("state_folder", self.runtime_folder))
-        """What survives a reboot. Written by the hub alone."""
+        """What survives a reboot. The hub writes its state; workers and builders, engines/."""
         self.model_folders = [Path(folder) for folder in plan["model_folders"]]
         self.started_s = float(plan["started_s"])
         """When the supervisor began, monotonic."""

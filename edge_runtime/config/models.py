@@ -7,6 +7,8 @@ from pydantic import Field
 from edge_runtime.config.base import Name, Rate, SizePx, Strict
 from edge_runtime.config.scenes import BindingConfig
 
+Backend = Literal["auto", "tensorrt", "cuda", "cpu"]
+
 
 class ModelConfig(Strict):
     """One model on one input. Models of one worker share a process and a CUDA context."""
@@ -22,6 +24,9 @@ class ModelConfig(Strict):
     rate_hz: Rate = 30.0
     threads: int = Field(1, ge=1, le=16)
     precision: str | None = Field(None, description="fp32, fp16 or int8; default: the bundle's first")
+    backend: Backend = Field(
+        "auto", description="auto: the best that is here; cuda, cpu: ONNX Runtime; tensorrt: warn where there is none"
+    )
     rest: Literal["unseen", "never"] = Field(
         "unseen", description="unseen: it rests while no scene on screen uses its picture or its readings"
     )

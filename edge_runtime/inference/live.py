@@ -44,7 +44,7 @@ class LiveModel:
             raise ConfigError(f"model {model.name!r}: {faults[0]}")
         self.name = model.name
         self.bundle = f"{bundle.manifest.name} {bundle.manifest.version}"
-        self.task = open_task(model, bundle, model.size_px)
+        self.task = open_task(model, bundle, model.size_px, part.state_folder / "engines")
         self.parameters = Parameters.build(
             self.task.parameters, {**self.task.defaults, **model.set}, model.bind, part.config
         )
@@ -175,6 +175,7 @@ class LiveModel:
         return {
             "bundle": self.bundle,
             "provider": self.task.session.provider,
+            "engine": self.task.session.engine,
             "runs": self.runs,
             "rate_hz": round(recent / min(_RATE_WINDOW_S, max(0.1, at_s - self._opened_s)), 1),
             "task_ms": _percentiles_ms(self._task_s),

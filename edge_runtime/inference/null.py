@@ -17,6 +17,7 @@ class NullSession:
     """Uses up processor time, as a network would (it does not sleep), and returns its inputs as outputs."""
 
     provider = "null"
+    engine = ""
 
     def __init__(self, bundle: Bundle) -> None:
         """Take the cost from `[null] cost_ms` of the manifest; inputs and outputs are paired in order."""

@@ -39,6 +39,8 @@ class OnnxSession:
     provider is read from the session, and a GPU that was wanted and is not in use is an event.
     """
 
+    engine = ""
+
     def __init__(
         self, bundle: Bundle, *, precision: str | None = None, threads: int = 1, providers: Sequence[str] = ()
     ) -> None:

@@ -1,8 +1,10 @@
 """Sessions: one loaded network, whatever runs it. Arrays in, arrays out; no pictures, no time."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol, Self
 
+from edge_runtime.config.models import Backend
 from edge_runtime.errors import SessionError
 from edge_runtime.inference.manifest import Bundle, TensorSpec
 from edge_runtime.slots import Array
@@ -15,8 +17,13 @@ class Session(Protocol):
     """How long the last run took; 0 before any."""
 
     @property
+    def engine(self) -> str:
+        """How the TensorRT engine stands: "in use", "building 40 %", why there is none; empty where none is wanted."""
+        ...
+
+    @property
     def provider(self) -> str:
-        """What really runs it, asked after loading: `CPUExecutionProvider`, `CUDAExecutionProvider`, `null`."""
+        """What really runs it: `TensorRT`, `CUDAExecutionProvider`, `CPUExecutionProvider`, `null`."""
         ...
 
     def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
@@ -61,8 +68,23 @@ def check_inputs(name: str, specs: Sequence[TensorSpec], inputs: Mapping[str, Ar
         raise SessionError(f"{name}: input {next(n for n in inputs if n not in known)!r} is none of its inputs {known}")
 
 
-def open_session(bundle: Bundle, *, precision: str | None = None, threads: int = 1) -> Session:
-    """Load the bundle's network.
+def open_session(
+    bundle: Bundle,
+    *,
+    precision: str | None = None,
+    threads: int = 1,
+    backend: Backend = "auto",
+    engines: Path | None = None,
+) -> Session:
+    """Load the bundle's network on the best rung that there is, with the ladder above it.
+
+    Args:
+        bundle: verified already.
+        precision: which of its files; the first where None.
+        threads: for one run on the CPU.
+        backend: auto: whatever is best here; tensorrt: the same, and a warning where it is not to be had; cuda and cpu:
+            ONNX Runtime.
+        engines: where engines are kept; None: none are used.
 
     Raises:
         BundleError: it has no file of that precision.
@@ -72,6 +94,11 @@ def open_session(bundle: Bundle, *, precision: str | None = None, threads: int =
         from edge_runtime.inference.null import NullSession
 
         return NullSession(bundle)
-    from edge_runtime.inference.onnx import OnnxSession
+    from edge_runtime.inference.onnx import CPU, OnnxSession
 
-    return OnnxSession(bundle, precision=precision, threads=threads)
+    session = OnnxSession(bundle, precision=precision, threads=threads, providers=[CPU] if backend == "cpu" else [])
+    if engines is None or backend in {"cuda", "cpu"}:
+        return session
+    from edge_runtime.inference.ladder import open_ladder
+
+    return open_ladder(bundle, session, engines, precision, insist=backend == "tensorrt")

@@ -5,6 +5,7 @@ A task knows pictures and parameters. It knows no slots, no clock and no other p
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -72,10 +73,10 @@ class Task(Protocol):
         ...
 
 
-def open_task(model: ModelConfig, bundle: Bundle, size_px: tuple[int, int]) -> Task:
+def open_task(model: ModelConfig, bundle: Bundle, size_px: tuple[int, int], engines: Path | None = None) -> Task:
     """Load the bundle's network for the task its manifest names, ready to run at `size_px`.
 
-    The caller closes `task.session`.
+    The caller closes `task.session`. TensorRT engines are kept in the folder `engines`; None: none are used.
 
     Raises:
         BundleError: it has no file of the precision asked for.
@@ -84,7 +85,9 @@ def open_task(model: ModelConfig, bundle: Bundle, size_px: tuple[int, int]) -> T
     manifest = bundle.manifest
     if fault := manifest.size_fault(size_px):
         raise SessionError(f"model {model.name!r}: size_px = {list(size_px)} does not suit {manifest.name!r}: {fault}")
-    session = open_session(bundle, precision=model.precision, threads=model.threads)
+    session = open_session(
+        bundle, precision=model.precision, threads=model.threads, backend=model.backend, engines=engines
+    )
     match manifest.task:
         case "passthrough":
             from edge_runtime.inference.tasks.passthrough import Passthrough
