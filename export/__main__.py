@@ -4,6 +4,7 @@ sources                 fetch and check everything that is pinned
 distil NAME             train, or carry on, or say that it is done
 onnx NAME               the fp32 network
 quantize NAME           fp16 and int8, where they hold their bounds
+tensorrt NAME           engines of every variant, as a proof that TensorRT takes it
 verify [NAME ...]       one table; exit code 1 where a bound breaks
 bundle NAME             manifest, hashes, figures
 all [NAME ...]          every step of every student
@@ -23,6 +24,7 @@ from export.run import Run
 from export.signing import sign
 from export.sources import all_sources, fetch
 from export.students import NAMES, Bound, Student, open_student
+from export.to_tensorrt import build_engines
 from export.verify import verify
 
 ROOT = Path(__file__).parent.parent
@@ -44,7 +46,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     known = [name.replace("_", "-") for name in NAMES]
-    parser.add_argument("step", choices=("sources", "distil", "onnx", "quantize", "verify", "bundle", "all"))
+    parser.add_argument(
+        "step", choices=("sources", "distil", "onnx", "quantize", "tensorrt", "verify", "bundle", "all")
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"students: {', '.join(known)}; none: all")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--seed", type=int, default=0)
@@ -53,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, default=ROOT / "models", metavar="DIR", help="where bundles are (models/)")
     parser.add_argument("--key", type=Path, metavar="PEM", help="bundle, all: sign with this Ed25519 key")
+    parser.add_argument(
+        "--capability", action="append", default=[], metavar="N.N", help="tensorrt: compute capability, e.g. 8.6"
+    )
     parser.add_argument("--json", action="store_true", help="verify: print JSON")
     return parser
 
@@ -72,7 +79,7 @@ def _obey(arguments: argparse.Namespace) -> int:
         return _verify(arguments, runs)
     for student in students:
         for step in _STEPS if arguments.step == "all" else (arguments.step,):
-            _ACTIONS[step](student, runs[student.name], arguments.out)
+            _ACTIONS[step](student, runs[student.name], arguments)
             if step == "bundle" and arguments.key:
                 public = sign(arguments.out / student.name, arguments.key)
                 print(f"{student.name}: signed; trusted_keys = [{json.dumps(public)}]")
@@ -90,19 +97,19 @@ def _verify(arguments: argparse.Namespace, runs: dict[str, Run]) -> int:
     return 0 if all(row.holds for row in rows) else 1
 
 
-def _distil(student: Student, run: Run, _out: Path) -> None:
+def _distil(student: Student, run: Run, _: argparse.Namespace) -> None:
     for name in student.sources:
         fetch(name)
     student.distil(run)
 
 
-def _onnx(student: Student, run: Run, _out: Path) -> None:
+def _onnx(student: Student, run: Run, _: argparse.Namespace) -> None:
     path = run.path(FILES["fp32"])
     student.to_onnx(run, path)
     print(f"{student.name}: {path.name} {path.stat().st_size / 1e6:.2f} MB")
 
 
-def _quantize(student: Student, run: Run, _out: Path) -> None:
+def _quantize(student: Student, run: Run, _: argparse.Namespace) -> None:
     quantizer = Quantizer(student, run, _network(run))
     measured = {}
     for precision in student.precisions:
@@ -114,9 +121,13 @@ def _quantize(student: Student, run: Run, _out: Path) -> None:
     run.path("bounds.json").write_text(json.dumps(measured), encoding="utf-8")
 
 
-def _bundle(student: Student, run: Run, out: Path) -> None:
-    fp32 = _network(run)
-    variants = {precision: run.path(name) for precision, name in FILES.items() if run.path(name).exists()}
+def _tensorrt(student: Student, run: Run, arguments: argparse.Namespace) -> None:
+    for built in build_engines(student, run, _variants(run), arguments.capability):
+        print(f"{student.name}: {built.precision} engine {built.mb:.2f} MB in {built.took_s:.1f} s by {built.by}")
+
+
+def _bundle(student: Student, run: Run, arguments: argparse.Namespace) -> None:
+    fp32, out, variants = _network(run), arguments.out, _variants(run)
     if fp32.stat().st_size > LARGEST_BYTES:
         variants["fp32"] = run.path("model_halved.onnx")
         halve_weights(fp32, variants["fp32"])
@@ -129,6 +140,12 @@ def _bundle(student: Student, run: Run, out: Path) -> None:
     print(f"{student.name}: {out / student.name} holds {', '.join(variants)}")
 
 
+def _variants(run: Run) -> dict[str, Path]:
+    """The files that earlier steps left, by precision."""
+    _network(run)
+    return {precision: run.path(name) for precision, name in FILES.items() if run.path(name).exists()}
+
+
 def _network(run: Run) -> Path:
     path = run.path(FILES["fp32"])
     if not path.exists():
@@ -136,8 +153,8 @@ def _network(run: Run) -> Path:
     return path
 
 
-_ACTIONS = {"distil": _distil, "onnx": _onnx, "quantize": _quantize, "bundle": _bundle}
-_STEPS = ("distil", "onnx", "quantize", "bundle")
+_ACTIONS = {"distil": _distil, "onnx": _onnx, "quantize": _quantize, "tensorrt": _tensorrt, "bundle": _bundle}
+_STEPS = ("distil", "onnx", "quantize", "tensorrt", "bundle")
 
 if __name__ == "__main__":
     sys.exit(main())

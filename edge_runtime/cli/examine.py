@@ -12,7 +12,9 @@ from edge_runtime.config import CameraConfig, DeviceConfig
 from edge_runtime.control.mqtt import address
 from edge_runtime.control.vitals import memory_free_mb
 from edge_runtime.display.vblank import open_vblank_counter
-from edge_runtime.errors import EdgeError, InputError
+from edge_runtime.errors import EdgeError, InputError, SessionError
+from edge_runtime.inference.cuda import cuda
+from edge_runtime.inference.tensorrt import library_name
 from edge_runtime.inputs.capture import quiet_libraries
 from edge_runtime.inputs.opening import open_source, show_source
 from edge_runtime.inputs.source import Frame, Source
@@ -40,18 +42,19 @@ def gpu() -> Answer:
     """Which GPU inference could run on. Asks the driver itself: packages only say what they were built for."""
     model = Path("/proc/device-tree/model")
     board = model.read_text(errors="ignore").strip("\0\n") if model.is_file() else ""
+    where = f" in {board}" if board else ""
     try:
-        cuda = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        where = f" ({board})" if board else ""
-        return Answer("ok", "gpu", f"no NVIDIA driver{where}: models run on the CPU")
-    count, name = ctypes.c_int(0), ctypes.create_string_buffer(128)
-    if cuda.cuInit(0) != 0 or cuda.cuDeviceGetCount(ctypes.byref(count)) != 0 or count.value == 0:
-        remedy = "load the driver (nvidia-smi tells why it is not), or use the [cpu] extra"
-        return Answer("warning", "gpu", "libcuda.so.1 is there and the driver does not answer", remedy)
-    cuda.cuDeviceGetName(name, len(name), 0)
-    device = name.value.decode(errors="replace")
-    return Answer("ok", "gpu", f"{device}{f' in {board}' if board else ''}; `make gpu` installs the runtime for it")
+        device = cuda().device
+    except SessionError as error:
+        if not Path("/proc/driver/nvidia").exists() and not board:
+            return Answer("ok", "gpu", f"{error}: models run on the CPU")
+        return Answer("warning", "gpu", f"{error}{where}", "nvidia-smi tells why; until then models run on the CPU")
+    name = f"{device.name}{where}, compute capability {device.compute_capability}, {device.driver}"
+    try:
+        return Answer("ok", "gpu", f"{name}; engines by {library_name()}")
+    except SessionError as error:
+        remedy = "pip install 'edge-runtime[rtx]' on a desktop, TensorRT from JetPack on a Jetson; `make gpu` for CUDA"
+        return Answer("warning", "gpu", f"{name}; {error}", remedy)
 
 
 def outputs() -> str:

@@ -280,7 +280,7 @@ class _Maker:
         finally:
             timer.cancel()
             builder.kill()
-            builder.wait()
+            builder.__exit__(None, None, None)  # closes its pipes and waits
             self._builder = None
         if builder.returncode != 0:
             raise SessionError(f"the builder {_ended(builder.returncode)}{f': {last}' if last else ''}")
@@ -298,7 +298,7 @@ class _Maker:
             except (ValueError, KeyError, TypeError):
                 continue
         builder.wait()
-        reader.join(1.0)
+        reader.join()
         told = [line.strip() for line in complaints if line.strip()]
         return told[-1][:300] if told else ""
 

@@ -148,14 +148,14 @@ def _set_capabilities(trt: Any, config: Any, capabilities: Sequence[str]) -> Non
 
 def _take_timings(config: Any, path: Path | None) -> Any:
     """The timing cache, if there is one to use; TensorRT refuses one of another build or GPU by itself."""
-    if path is None:
+    if path is None or library().__name__ == "tensorrt_rtx":  # it times nothing when it builds
         return None
     content = path.read_bytes() if path.is_file() else b""
     cache = config.create_timing_cache(content)
     if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):
         cache = config.create_timing_cache(b"")
         if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):
-            return None  # TensorRT-RTX times nothing when it builds
+            return None
     return cache
 
 

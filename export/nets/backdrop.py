@@ -106,7 +106,8 @@ class Painter(nn.Module):
         # Bilinear steps with convolutions behind them: a pixel shuffle leaves its grid in empty skies.
         hidden = F.relu(self.doubled(F.interpolate(hidden, scale_factor=2, mode="bilinear", align_corners=False)))
         large = F.interpolate(picture, scale_factor=ENLARGED, mode="bicubic", align_corners=False)
-        return large + self.leave(F.interpolate(hidden, scale_factor=2, mode="bilinear", align_corners=False))
+        detail: Tensor = self.leave(F.interpolate(hidden, scale_factor=2, mode="bilinear", align_corners=False))
+        return large + detail
 
 
 class OneStep(nn.Module):
