@@ -62,6 +62,7 @@ def write_bundle(
         if precision in variants
     ]
     for asset in late.get("assets", []):
+        shutil.copyfile(run.path(asset["path"]), folder / asset["path"])
         asset["sha256"] = sha256(folder / asset["path"])
     times = milliseconds(
         {precision: folder / FILES[precision] for precision in variants},

@@ -52,6 +52,8 @@ _PAIRS = 5600
 _TEACHER = Stage("teacher", steps=7000, lr=1.5e-3, warm_up=100, average=0.999, sheet_every=600)
 _STUDENT = Stage("student", steps=2200, lr=5e-4, warm_up=40, average=0.99, sheet_every=250)
 _PAINTER = Stage("painter", steps=1200, lr=1e-3, warm_up=40, average=0.99, sheet_every=250)
+_GRAIN = 0.06
+"""Largest noise that the painter learns to paint over: what one step leaves of it, and more."""
 _LIKENESS_LAYERS = ("relu1_2", "relu2_2")
 
 
@@ -120,7 +122,7 @@ class Backdrop:
         def step(number: int) -> dict[str, Tensor]:
             wanted = drawn.large(step_rng(run, "painter", number), 6)
             small = torch.nn.functional.interpolate(wanted, scale_factor=1 / ENLARGED, mode="area")
-            small = small + torch.randn_like(small) * 0.012
+            small = small + torch.randn_like(small) * (torch.rand(len(small), 1, 1, 1) * _GRAIN)
             with torch.autocast(run.device, torch.bfloat16):
                 picture = painter(small)
                 seen = vgg16()(picture, _LIKENESS_LAYERS)

@@ -88,32 +88,42 @@ def open_task(model: ModelConfig, bundle: Bundle, size_px: tuple[int, int], engi
     session = open_session(
         bundle, precision=model.precision, threads=model.threads, backend=model.backend, engines=engines
     )
+    task: Task
     match manifest.task:
         case "passthrough":
             from edge_runtime.inference.tasks.passthrough import Passthrough
 
-            return Passthrough(session, manifest, continuous=not model.inputs)  # nothing comes in: it generates
+            task = Passthrough(session, manifest, continuous=not model.inputs)  # nothing comes in: it generates
         case "stylize":
             from edge_runtime.inference.tasks.stylize import Stylize
 
-            return Stylize(session, manifest, stabilise=model.stabilise)
+            task = Stylize(session, manifest, stabilise=model.stabilise)
         case "backdrop":
             from edge_runtime.inference.tasks.backdrop import Backdrop
 
-            return Backdrop(session, manifest, seed=len(model.name))
+            task = Backdrop(session, manifest, seed=len(model.name))
         case "matte":
             from edge_runtime.inference.tasks.matte import Matte
 
-            return Matte(session, manifest)
+            task = Matte(session, manifest)
         case "people":
             from edge_runtime.inference.tasks.people import People
 
-            return People(session, manifest)
+            task = People(session, manifest)
         case "face":
             from edge_runtime.inference.tasks.face import Face
 
-            return Face(session, manifest)
+            task = Face(session, manifest)
+        case "interpolate":
+            from edge_runtime.inference.tasks.interpolate import Interpolate
+
+            task = Interpolate(session, manifest)
+        case "prompt":
+            from edge_runtime.inference.tasks.prompt import Prompt
+
+            task = Prompt(session, bundle)
         case "image":
             from edge_runtime.inference.tasks.image import Image
 
-            return Image(session, manifest, continuous=not model.inputs)
+            task = Image(session, manifest, continuous=not model.inputs)
+    return task
