@@ -7,6 +7,7 @@ quantize NAME           fp16 and int8, where they hold their bounds
 tensorrt NAME           engines of every variant, as a proof that TensorRT takes it
 verify [NAME ...]       one table; exit code 1 where a bound breaks
 bundle NAME             manifest, hashes, figures
+gallery [SCENE ...]     every scene that ships, photographed while it runs, into docs/gallery.md
 all [NAME ...]          every step of every student
 """
 
@@ -19,13 +20,14 @@ from pathlib import Path
 
 from export.bundle import LARGEST_BYTES, write_bundle
 from export.errors import ExportError
+from export.gallery import make_gallery
 from export.quantize import FILES, Quantizer, halve_weights
 from export.run import Run
 from export.signing import sign
 from export.sources import all_sources, fetch
 from export.students import NAMES, Bound, Student, open_student
 from export.to_tensorrt import build_engines
-from export.verify import verify
+from export.verify import HEADER, verify
 
 ROOT = Path(__file__).parent.parent
 _FULL = 1.0
@@ -70,6 +72,10 @@ def _obey(arguments: argparse.Namespace) -> int:
             fetch(name)
             print(f"{name:18} {source}  {source.licence}")
         return 0
+    if arguments.step == "gallery":
+        for line in make_gallery(ROOT, arguments.names):
+            print(line, flush=True)
+        return 0
     names = arguments.names or [name.replace("_", "-") for name in NAMES]
     students = [open_student(name) for name in names]
     runs = {
@@ -88,6 +94,8 @@ def _obey(arguments: argparse.Namespace) -> int:
 
 def _verify(arguments: argparse.Namespace, runs: dict[str, Run]) -> int:
     rows = []
+    if not arguments.json:
+        print(HEADER)
     for row in verify(arguments.out, arguments.names, runs):
         rows.append(row)
         if not arguments.json:

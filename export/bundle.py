@@ -40,6 +40,8 @@ def write_bundle(
     Raises:
         ExportError: a file is too large, or a bound does not hold.
     """
+    if run.budget == 1 and (broken := [bound for bound in bounds.get("teacher", ()) if not bound.holds]):
+        raise ExportError(f"{student.name}: {broken[0].what} {broken[0].seen:.4g} breaks {broken[0].limit:g}")
     folder.mkdir(parents=True, exist_ok=True)
     for precision, path in variants.items():
         if path.stat().st_size > LARGEST_BYTES:

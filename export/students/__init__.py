@@ -74,6 +74,10 @@ class Student(Protocol):
         """What the student is worth beside its teacher: quality, flicker, speed in the same run."""
         ...
 
+    def teacher(self, inputs: Arrays) -> tuple[Path, Arrays] | None:
+        """The teacher's own file and what is `inputs` to it, to be timed beside; None where it has none of its own."""
+        ...
+
     def manifest(self) -> dict[str, Any]:
         """manifest.toml but for files, quality and budgets, which are measured."""
         ...

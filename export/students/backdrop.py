@@ -190,6 +190,9 @@ class Backdrop:
             Bound("mean change by one condition", float(np.mean(acts))),
         ]
 
+    def teacher(self, inputs: Arrays) -> tuple[Path, Arrays] | None:
+        return None  # twenty runs of a network of the same size
+
     def manifest(self) -> dict[str, Any]:
         width, height = SIZE_PX
         numbers = [{"name": name, "range": [0.0, 1.0], "default": _DEFAULTS.get(name, 0.0)} for name in CONDITIONS]

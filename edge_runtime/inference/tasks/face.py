@@ -17,7 +17,10 @@ from edge_runtime.inference.tasks.tracks import Box, Tracks, overlap
 from edge_runtime.signals import Value
 from edge_runtime.slots import Array
 
-AT_LEAST = 0.5
+AT_LEAST, STILL_AT_LEAST = 0.5, 0.25
+"""Score of a face that comes, and of one that is followed already."""
+_CALM = 0.5
+"""How far a cover goes towards where the face is now, in one picture; it is large enough for the rest."""
 KEEP_S = 1.0
 _SIDE_PX = 128
 _SAME = 0.3
@@ -54,12 +57,22 @@ class Face:
             raise SessionError("face runs on a picture; give the model an input")
         frame = work.frames[0][:, :, :3]
         faces = merged([box for part in parts(frame.shape[1], frame.shape[0]) for box in self._faces(frame, part)])
-        shown = self._tracks.update([(box, box) for _, box in faces], work.at_s)
+        followed = {id(track): track.thing for track in self._tracks.all}
+        known = [
+            box
+            for score, box in faces
+            if score > AT_LEAST or any(overlap(box, track.box) > _SAME for track in self._tracks.all)
+        ]
+        shown = self._tracks.update([(box, box) for box in known], work.at_s)
+        for track in shown:
+            if before := followed.get(id(track)):
+                left, top, right, bottom = (a + _CALM * (b - a) for a, b in zip(before, track.box, strict=True))
+                track.thing = left, top, right, bottom
         height, width = out.shape[:2]
         smaller = frame.shape[1] > width
         cv2.resize(frame, (width, height), dst=out, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
         for track in shown:
-            cover(out, track.box)
+            cover(out, track.thing)
         return {"count": float(len(shown)), "present": float(bool(shown))}
 
     def _faces(self, frame: Array, part: tuple[int, int, int, int]) -> Iterator[tuple[float, Box]]:
@@ -73,7 +86,7 @@ class Face:
         x_nchw = np.ascontiguousarray(small[None, :, :, ::-1].transpose(0, 3, 1, 2), np.float32) / np.float32(127.5) - 1
         found = self.session.run({self._input: np.ascontiguousarray(x_nchw)})
         scores = 1 / (1 + np.exp(-np.clip(found["scores"][0, :, 0], -50, 50)))
-        for index in np.flatnonzero(scores > AT_LEAST):
+        for index in np.flatnonzero(scores > STILL_AT_LEAST):
             middle = found["boxes"][0, index, :2] / _SIDE_PX + self._anchors[index]
             half = found["boxes"][0, index, 2:4] / _SIDE_PX / 2
             left, top = (middle - half) * side + (x, y)

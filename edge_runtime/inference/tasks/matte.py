@@ -16,6 +16,8 @@ STEADY, QUICK = 0.25, 0.9
 """Share of the new mask where it hardly differs from the last one (noise), and where it differs much (motion)."""
 _MOTION = (0.08, 0.4)
 """Differences of the mask that are noise, and that are motion."""
+_NOISE_LEVELS = 10
+"""A pixel of the guide that changes by less is noise and hardly moves; one that changes by more is taken as it is."""
 _RADIUS_PX, _SOFTNESS = 5, 1e-3
 """Of the guided filter, at the network's size. Source: He, Sun 2015, "Fast Guided Filter"."""
 _EDGE = (0.2, 0.8)
@@ -36,6 +38,7 @@ class Matte:
         height, width = manifest.inputs[0].shape[2:]
         self._size_px = int(width), int(height)
         self._mask: Array | None = None
+        self._guide: Array | None = None
 
     def run(self, work: Work, out: FrameBgr) -> Mapping[str, Value]:
         if not work.frames:
@@ -45,7 +48,7 @@ class Matte:
         mask = self._steady(self.session.run({self._input: x_nchw})[self._output][0, 0])
         height, width = out.shape[:2]
         picture = _resized(work.frames[-1], (width, height))
-        alpha = _refined(mask, seen, _resized(work.frames[0], (width, height)))
+        alpha = _refined(mask, self._steady_guide(_resized(work.frames[0], (width, height))))
         cv2.mixChannels([picture, alpha[:, :, None]], [out], [0, 0, 1, 1, 2, 2, 3, 3])
         return _measured(mask)
 
@@ -58,8 +61,19 @@ class Matte:
         self._mask = np.asarray(mask, np.float32)
         return self._mask
 
+    def _steady_guide(self, frame: Array) -> Array:
+        """What the mask's edge follows, (h, w) uint8: noise in it would make the edge tremble however still the mask."""
+        grey = cv2.GaussianBlur(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), (3, 3), 0)
+        if self._guide is not None and self._guide.shape == grey.shape:
+            settled = cv2.addWeighted(grey, STEADY, self._guide, 1 - STEADY, 0)
+            moves = cv2.threshold(cv2.absdiff(grey, self._guide), _NOISE_LEVELS, 255, cv2.THRESH_BINARY)[1]
+            cv2.copyTo(grey, moves, settled)
+            grey = settled
+        self._guide = grey
+        return grey
+
     def reset(self) -> None:
-        self._mask = None
+        self._mask = self._guide = None
 
 
 def _resized(frame: Array, size_px: tuple[int, int]) -> Array:
@@ -69,16 +83,16 @@ def _resized(frame: Array, size_px: tuple[int, int]) -> Array:
     return cv2.resize(frame[:, :, :3], size_px, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
 
 
-def _refined(mask: Array, seen: Array, picture: Array) -> Array:
-    """The mask along the edges of the picture, (h, w) uint8: a guided filter found small and applied large."""
-    guide = cv2.cvtColor(seen, cv2.COLOR_BGR2GRAY).astype(np.float32) * np.float32(1 / 255)
+def _refined(mask: Array, grey: Array) -> Array:
+    """The mask along the edges of a grey picture, (h, w) uint8: a guided filter found small and applied large."""
+    large = grey.astype(np.float32) * np.float32(1 / 255)
+    guide = cv2.resize(large, (mask.shape[1], mask.shape[0]), interpolation=cv2.INTER_AREA)
     side = (2 * _RADIUS_PX + 1, 2 * _RADIUS_PX + 1)
     mean_g, mean_m = cv2.blur(guide, side), cv2.blur(mask, side)
     slope = (cv2.blur(guide * mask, side) - mean_g * mean_m) / (cv2.blur(guide * guide, side) - mean_g**2 + _SOFTNESS)
-    size_px = picture.shape[1], picture.shape[0]
+    size_px = grey.shape[1], grey.shape[0]
     slope = cv2.blur(slope, side)
     offset = cv2.blur(mean_m - slope * mean_g, side)
-    large = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.float32) * np.float32(1 / 255)
     alpha = cv2.resize(slope, size_px) * large + cv2.resize(offset, size_px)
     low, high = _EDGE
     share = np.clip((alpha - low) * np.float32(1 / (high - low)), 0, 1)
