@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from export.bundle import LARGEST_BYTES, write_bundle
+from export.bundle import LARGE_FP32_BYTES, write_bundle
 from export.errors import ExportError
 from export.gallery import make_gallery
-from export.quantize import FILES, Quantizer, halve_weights
+from export.quantize import FILES, Quantizer, check_fp16_weights
 from export.run import Run
 from export.signing import sign
 from export.sources import all_sources, fetch
@@ -136,9 +136,9 @@ def _tensorrt(student: Student, run: Run, arguments: argparse.Namespace) -> None
 
 def _bundle(student: Student, run: Run, arguments: argparse.Namespace) -> None:
     fp32, out, variants = _network(run), arguments.out, _variants(run)
-    if fp32.stat().st_size > LARGEST_BYTES:
-        variants["fp32"] = run.path("model_halved.onnx")
-        halve_weights(fp32, variants["fp32"])
+    if fp32.stat().st_size > LARGE_FP32_BYTES:
+        check_fp16_weights(fp32)
+        del variants["fp32"]
     stored = run.path("bounds.json")
     measured = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else {}
     bounds = {precision: [Bound(**bound) for bound in measured.get(precision, [])] for precision in variants} | {

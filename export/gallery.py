@@ -155,8 +155,8 @@ def _write_clip(path: Path, frames: list[Rgb]) -> None:
 def _page() -> str:
     lines = [
         "# Gallery", "",
-        "Every scene that ships, photographed off a virtual screen of 1280x720 while it ran with the recorded venue and",
-        "the synthetic camera. Made by `python -m export gallery`; see it live with `make run SCENE=window`.", "",
+        "Every scene that ships, photographed off a virtual screen of 1280x720 while it ran with the recorded venue",
+        "and the synthetic camera. Made by `python -m export gallery`; see it live with `make run SCENE=window`.", "",
     ]  # fmt: skip
     for number, shot in enumerate(SHOTS):
         name = f"gallery/{number + 1}-{shot.scene}"

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+_DROPPED = 0.3
+
 
 class PromptNet(nn.Module):
     """Pieces (n, length), -1 where there is none, to logits of every group; its first class is "nothing"."""
@@ -44,7 +46,9 @@ class PromptNet(nn.Module):
         hidden = functional.gelu(self.enter(features)) * there
         for layer in self.around:
             hidden = (hidden + functional.gelu(layer(hidden.transpose(1, 2)).transpose(1, 2))) * there
-        said = torch.logsumexp(self.classes(hidden) * there + (there - 1) * 30, dim=1)
+        said = torch.logsumexp(
+            self.classes(functional.dropout(hidden, _DROPPED, self.training)) * there + (there - 1) * 30, dim=1
+        )
         parts = torch.split(said, self.groups, dim=1)
         silent = self.silence.expand(len(pieces), -1)
         return torch.cat([torch.cat([silent[:, i : i + 1], part], 1) for i, part in enumerate(parts)], 1)

@@ -198,7 +198,7 @@ class Backdrop:
         numbers = [{"name": name, "range": [0.0, 1.0], "default": _DEFAULTS.get(name, 0.0)} for name in CONDITIONS]
         return {
             "name": self.name,
-            "version": "1.0.0",
+            "version": "1.1.0",
             "task": "backdrop",
             "licence": "Apache-2.0",
             "origin": "trained here: landscapes drawn by rule, and free photographs and panoramas",
@@ -225,7 +225,11 @@ def one_step_network(run: Run) -> OneStep:
     net, painter = new_net(), Painter()
     net.load_state_dict(run.weights(_STUDENT.name))
     painter.load_state_dict(run.weights(_PAINTER.name))
-    return OneStep(net, painter).eval()
+    module = OneStep(net, painter).eval()
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.copy_(weight.half().float())  # so that fp16 has the very same
+    return module
 
 
 def _inputs(run: Run, count: int, stage: str = "calibration") -> list[Arrays]:

