@@ -11,7 +11,7 @@ from edge_runtime.inference.manifest import open_bundle
 from edge_runtime.inference.tasks import FrameBgr, Task, Work, open_task
 
 
-@pytest.fixture(params=["fp32", "int8"])
+@pytest.fixture(params=["fp16", "int8"])
 def task(request: pytest.FixtureRequest) -> Iterator[Task]:
     model = ModelConfig(name="b", bundle="backdrop", precision=request.param)
     task = open_task(model, open_bundle("backdrop", bundle_folders()), (320, 180))
