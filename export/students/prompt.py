@@ -299,8 +299,7 @@ class Sentences:
         if answer[weather] == 1 + WEATHERS.index("storm") and not answer[mood]:
             answer[mood] = 1 + MOODS.index("dramatic")  # a storm is dramatic, unless it is said to be something else
         for _ in range(int(rng.integers(0, 3)) + (not parts)):
-            said = phrases()["nothing"]["words"] if rng.random() < 0.4 else self._fillers
-            parts.insert(int(rng.integers(len(parts) + 1)), str(said[int(rng.integers(len(said)))]))
+            parts.insert(int(rng.integers(len(parts) + 1)), self._filler(rng))
         words = [str(rng.choice(_OPENINGS))]
         for part in parts:
             words += [part, str(rng.choice(_JOINTS))]
