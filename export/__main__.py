@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     known = [name.replace("_", "-") for name in NAMES]
     parser.add_argument(
-        "step", choices=("sources", "distil", "onnx", "quantize", "tensorrt", "verify", "bundle", "all")
+        "step", choices=("sources", "distil", "onnx", "quantize", "tensorrt", "bundle", "verify", "gallery", "all")
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"students: {', '.join(known)}; none: all")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")

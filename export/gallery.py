@@ -28,6 +28,15 @@ _CLIP_RATE_HZ, _CLIP_S = 10, 3.0
 _QUALITY = 72
 _DISPLAY = 97
 _STARTING_S = 40.0
+_QUIET = """
+include = ["{configs}/venues/small.toml", "{configs}/venues/prompt.toml", "{configs}/scenes/{scene}.toml"]
+device_id = "gallery"
+rate_hz = 60
+start_scene = "{scene}"
+
+[display]
+canvas_px = [1280, 720]
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,7 @@ class Shot:
     title: str
     words: str
     prompt: str = ""
-    after_s: float = 14.0
+    after_s: float = 12.0
     """How long the scene has run when it is photographed."""
 
 
@@ -52,7 +61,7 @@ SHOTS = (
     Shot("crowd", "Crowd", "`people`: movement and raised hands drive the particles."),
     Shot("between", "In between", "`interpolate`: a painter of twelve pictures a second, seen at sixty."),
     Shot("veil", "Veil", "`face`: nobody can be told apart."),
-    Shot("drift", "Drift", "`backdrop`, left to itself."),
+    Shot("drift", "Drift", "No model at all: the picture that is there whatever fails."),
 )  # fmt: skip
 
 
@@ -97,7 +106,11 @@ def _photograph(root: Path, shot: Shot, display: str, screen_file: Path) -> list
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "DISPLAY": display, "XDG_STATE_HOME": folder, "XDG_RUNTIME_DIR": folder}
         runtime = [sys.executable, "-m", "edge_runtime"]
-        command = [*runtime, "demo", str(root / "device_configs" / "showcase.toml"), "--scene", shot.scene]
+        config = root / "device_configs" / "showcase.toml"
+        if shot.prompt:  # the recorded venue has prompts of its own
+            config = Path(folder) / "gallery.toml"
+            config.write_text(_QUIET.format(configs=root / "device_configs", scene=shot.scene), encoding="utf-8")
+        command = [*runtime, "demo" if not shot.prompt else "run", str(config), "--scene", shot.scene]
         show = subprocess.Popen(command, env=environment, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:
             _wait(show, screen_file)
@@ -124,7 +137,8 @@ def _wait(show: "subprocess.Popen[bytes]", screen_file: Path) -> None:
         if show.poll() is not None:
             said = (show.stderr.read() if show.stderr else b"").decode(errors="replace").strip().splitlines()
             raise ExportError(f"the product did not run: {said[-1] if said else show.returncode}")
-        if screen_file.exists() and screen_file.stat().st_size > np.prod(SCREEN_PX) and read_screen(screen_file).max():
+        whole = screen_file.exists() and screen_file.stat().st_size > 4 * SCREEN_PX[0] * SCREEN_PX[1]
+        if whole and read_screen(screen_file).max():
             return
         _pause(0.2)
     raise ExportError(f"no picture came within {_STARTING_S:g} s")
