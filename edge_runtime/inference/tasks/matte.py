@@ -62,7 +62,7 @@ class Matte:
         return self._mask
 
     def _steady_guide(self, frame: Array) -> Array:
-        """What the mask's edge follows, (h, w) uint8: noise in it would make the edge tremble however still the mask."""
+        """What the mask's edge follows, (h, w) uint8: its noise would make the edge tremble, however still the mask."""
         grey = cv2.GaussianBlur(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), (3, 3), 0)
         if self._guide is not None and self._guide.shape == grey.shape:
             settled = cv2.addWeighted(grey, STEADY, self._guide, 1 - STEADY, 0)
