@@ -12,7 +12,7 @@ import numpy.typing as npt
 from export.errors import ExportError
 from export.run import Run
 
-NAMES = ("stylize", "stylize_lite", "backdrop", "matte", "people", "face", "prompt")
+NAMES = ("stylize", "stylize_lite", "backdrop", "matte", "matte_square", "people", "face", "prompt")
 """Modules of this folder. A bundle's name has a dash where its module has an underscore."""
 
 Arrays = Mapping[str, npt.NDArray[Any]]

@@ -5,6 +5,7 @@ What is ours is the steadiness over time and the edges, in the task.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,28 +19,31 @@ from export.sources import member
 from export.students import Arrays, Bound
 from export.tflite import convert
 
-SIZE_PX = (256, 144)
 
 
+@dataclass(frozen=True)
 class Matte:
-    """The student."""
+    """The student, for wide pictures or for square ones."""
 
-    name = "matte"
-    sources = ("mediapipe", "gcompris")
-    precisions = ("fp16",)  # int8 overlaps by 0.97 with half of the layers left alone
+    name: str = "matte"
+    size_px: tuple[int, int] = (256, 144)
+    file: str = "selfie_segmentation_landscape.tflite"
+    output: str = "segment_back"
+    sources: tuple[str, ...] = ("mediapipe", "gcompris")
+    precisions: tuple[str, ...] = ("fp16",)  # int8 overlaps by 0.97 with half of the layers left alone
 
     def distil(self, run: Run) -> None:
         """Nothing is trained."""
 
     def to_onnx(self, run: Run, path: Path) -> None:
-        source = member("mediapipe", "selfie_segmentation_landscape.tflite")
-        convert(source, path, inputs={"input_1": "image"}, outputs={"segment_back": "mask"})
+        source = member("mediapipe", self.file)
+        convert(source, path, inputs={"input_1": "image"}, outputs={self.output: "mask"})
 
     def calibration(self, run: Run) -> Iterator[Arrays]:
-        yield from map(_inputs, perception.people(run, 32, SIZE_PX))
+        yield from map(_inputs, perception.people(run, 32, self.size_px))
 
     def held_out(self, run: Run) -> Iterator[Arrays]:
-        yield from map(_inputs, perception.people(run, 16, SIZE_PX, held_out=True))
+        yield from map(_inputs, perception.people(run, 16, self.size_px, held_out=True))
 
     def keep_float(self) -> Sequence[str]:
         return ("Sigmoid",)
@@ -55,13 +59,13 @@ class Matte:
         return None  # the same network
 
     def manifest(self) -> dict[str, Any]:
-        width, height = SIZE_PX
+        width, height = self.size_px
         return {
             "name": self.name,
             "version": "1.0.0",
             "task": "matte",
             "licence": "Apache-2.0",
-            "origin": "selfie_segmentation_landscape.tflite of PyPI mediapipe 0.10.21 (Google), converted",
+            "origin": f"{self.file} of PyPI mediapipe 0.10.21 (Google), converted",
             "teacher": "itself",
             "min_size_px": [64, 36],
             "max_size_px": [3840, 2160],
@@ -76,6 +80,7 @@ class Matte:
 
 
 STUDENT = Matte()
+SQUARE = Matte("matte-square", (256, 256), "selfie_segmentation.tflite", "activation_10")
 
 
 def _inputs(rgb: Rgb) -> Arrays:

@@ -36,16 +36,35 @@ def looked(task: Task, *frames: FrameBgr, times: int = 1, step_s: float = 1 / 15
     return out, told
 
 
+@pytest.mark.parametrize("bundle", ["matte", "matte-square"])
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_a_matte_finds_the_person_and_nothing_else(precision: str) -> None:
+def test_a_matte_finds_the_person_and_nothing_else(bundle: str, precision: str) -> None:
     frame, truth = hang(wall(), 0.3)
-    with opened("matte", precision) as task:
+    with opened(bundle, precision) as task:
         out, told = looked(task, frame, times=4)
     seen, wanted = out[..., 3] > 127, truth > 127
     assert (seen & wanted).sum() / (seen | wanted).sum() > 0.85
     assert float(told["x"]) == pytest.approx(0.3, abs=0.06)  # type: ignore[arg-type]
     assert float(told["coverage"]) == pytest.approx(wanted.mean(), abs=0.05)  # type: ignore[arg-type]
     assert out[:, -80:, 3].max() == 0
+
+
+def test_the_edge_of_a_matte_keeps_still_under_the_noise_of_a_camera() -> None:
+    rng = np.random.default_rng(6)
+    still, _ = hang(wall(), 0.5)
+    changes: dict[bool, list[float]] = {True: [], False: []}
+    for steady, seen in changes.items():
+        before = None
+        with opened("matte") as task:
+            for number in range(8):
+                frame = np.clip(still + rng.normal(0, 2.5, still.shape), 0, 255).astype(np.uint8)
+                if not steady:
+                    task.reset()
+                alpha = looked(task, frame)[0][..., 3].astype(float)
+                if before is not None and number > 3:
+                    seen.append(float(np.abs(alpha - before).mean()))
+                before = alpha
+    assert np.mean(changes[True]) < 0.5 * np.mean(changes[False])
 
 
 def test_a_matte_cuts_the_last_input_along_the_first() -> None:
