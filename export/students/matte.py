@@ -20,7 +20,6 @@ from export.students import Arrays, Bound
 from export.tflite import convert
 
 
-
 @dataclass(frozen=True)
 class Matte:
     """The student, for wide pictures or for square ones."""

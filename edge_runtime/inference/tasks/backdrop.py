@@ -12,7 +12,7 @@ from edge_runtime.inference.tasks import FrameBgr, Work
 from edge_runtime.signals import Value
 from edge_runtime.slots import Array
 
-EASE_S = 0.8
+EASE_S = 1.0
 """Time constant with which conditions are followed, whatever bindings do before."""
 _TURNS_RAD_S = (0.11, 0.067)
 """How fast the two planes of noise turn at full drift; their ratio never comes round, so no picture comes twice."""
