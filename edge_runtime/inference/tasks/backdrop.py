@@ -9,6 +9,7 @@ import numpy.typing as npt
 from edge_runtime.inference.manifest import Manifest
 from edge_runtime.inference.session import Session
 from edge_runtime.inference.tasks import FrameBgr, Work
+from edge_runtime.inference.tasks.brush import Brush
 from edge_runtime.signals import Value
 from edge_runtime.slots import Array
 
@@ -16,7 +17,7 @@ EASE_S = 1.0
 """Time constant with which conditions are followed, whatever bindings do before."""
 _TURNS_RAD_S = (0.11, 0.067)
 """How fast the two planes of noise turn at full drift; their ratio never comes round, so no picture comes twice."""
-_SHARPNESS, _CANVAS_SHARE = 0.55, 0.025
+_SHARPNESS = 0.55
 
 
 class Backdrop:
@@ -26,7 +27,7 @@ class Backdrop:
     Parameters named `palette.*` are told around zero and times `palette.strength`, the way the network learned them.
     """
 
-    def __init__(self, session: Session, manifest: Manifest, *, seed: int) -> None:
+    def __init__(self, session: Session, manifest: Manifest, size_px: tuple[int, int], *, seed: int) -> None:
         self.session = session
         self.parameters, self.defaults = manifest.parameters, manifest.defaults
         self.continuous, self.channels = True, 3
@@ -38,7 +39,7 @@ class Backdrop:
         self._angles = np.zeros(2)
         self._told: npt.NDArray[np.float32] | None = None
         self._at_s: float | None = None
-        self._canvas = np.empty((0, 0), np.float32)
+        self._brush = Brush(size_px)
 
     def run(self, work: Work, out: FrameBgr) -> Mapping[str, Value]:
         step_s = 0.0 if self._at_s is None else min(1.0, max(0.0, work.at_s - self._at_s))
@@ -68,26 +69,14 @@ class Backdrop:
         return vector
 
     def _paint(self, picture: Array, out: FrameBgr) -> None:
-        """Enlarge, bring out what edges there are, and lay it on canvas."""
-        height, width = out.shape[:2]
-        if self._canvas.shape[:2] != (height, width):
-            self._canvas = _woven(width, height)
+        """Bring out what edges there are, and paint it at the size that is wanted."""
+        size_px = (out.shape[1], out.shape[0])
+        if self._brush.size_px != size_px:
+            self._brush = Brush(size_px)
         bgr = cv2.merge([picture[2], picture[1], picture[0]])
         soft = cv2.GaussianBlur(bgr, (0, 0), 1.2)
         crisp = cv2.addWeighted(bgr, 1 + _SHARPNESS, soft, -_SHARPNESS, 0)
-        large = cv2.resize(crisp, (width, height), interpolation=cv2.INTER_CUBIC)
-        cv2.convertScaleAbs(np.maximum(cv2.multiply(large, self._canvas), 0), dst=out, alpha=255)
+        self._brush.paint(cv2.convertScaleAbs(np.maximum(crisp, 0), alpha=255), out)
 
     def reset(self) -> None:
         self._told = None
-
-
-def _woven(width: int, height: int) -> npt.NDArray[np.float32]:
-    """(H, W, 3) around 1: threads and brush hair of a primed canvas. It stands still, as canvas does."""
-    rng = np.random.default_rng(1)
-    grain = rng.standard_normal((height, width)).astype(np.float32)
-    hair = cv2.GaussianBlur(grain, (0, 0), sigmaX=5.0, sigmaY=0.7) * 3.2 + cv2.GaussianBlur(grain, (0, 0), 0.8) * 0.6
-    ys, xs = np.mgrid[:height, :width]
-    threads = 0.35 * (np.cos(xs * 2.1) + np.cos(ys * 2.1))
-    texture = 1 + _CANVAS_SHARE * (hair + threads).clip(-2, 2)
-    return np.asarray(np.repeat(texture[:, :, None], 3, axis=2), np.float32)
