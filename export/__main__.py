@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--budget", type=float, default=_FULL, help="share of the full training; 0.002 proves the pipeline"
     )
+    parser.add_argument("--fresh", action="store_true", help="forget what was trained before with this seed and budget")
     parser.add_argument("--out", type=Path, default=ROOT / "models", metavar="DIR", help="where bundles are (models/)")
     parser.add_argument("--key", type=Path, metavar="PEM", help="bundle, all: sign with this Ed25519 key")
     parser.add_argument(
@@ -79,7 +80,10 @@ def _obey(arguments: argparse.Namespace) -> int:
     names = arguments.names or [name.replace("_", "-") for name in NAMES]
     students = [open_student(name) for name in names]
     runs = {
-        name: Run.open(name, seed=arguments.seed, device=arguments.device, budget=arguments.budget) for name in names
+        name: Run.open(
+            name, seed=arguments.seed, device=arguments.device, budget=arguments.budget, fresh=arguments.fresh
+        )
+        for name in names
     }
     if arguments.step == "verify":
         return _verify(arguments, runs)

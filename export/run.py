@@ -2,17 +2,20 @@
 
 The loop saves weights, optimiser, step and random state every minute and at the end; the next `distil` carries on
 from there and ends where an uninterrupted one would. Checkpoints hold tensors and plain numbers only and are read
-with `weights_only`: nothing in them is ever executed.
+with `weights_only`: nothing in them is ever executed. What another recipe left (other steps, another shape, another
+teacher) is told and made again, with all that was made after it.
 """
 
 import contextlib
+import hashlib
 import json
 import random
+import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +43,11 @@ class Run:
     budget: float = 1.0
 
     @classmethod
-    def open(cls, name: str, *, seed: int = 0, device: str = "cpu", budget: float = 1.0) -> "Run":
-        """The run of one student, its folder made. Another seed or budget has another folder."""
+    def open(cls, name: str, *, seed: int = 0, device: str = "cpu", budget: float = 1.0, fresh: bool = False) -> "Run":
+        """The run of one student, its folder made, or made anew. Another seed or budget has another folder."""
         folder = cache_folder() / "runs" / f"{name}-s{seed}-b{budget:g}"
+        if fresh:
+            shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         return cls(name, folder, seed, device, budget)
 
@@ -73,6 +78,17 @@ class Run:
         state: Mapping[str, Any] = torch.load(self.path(f"{stage}.pt"), map_location=self.device, weights_only=True)
         return state
 
+    def fingerprint(self, stage: str) -> str:
+        """Of a finished stage's weights, for those who learn from them."""
+        return hashlib.sha256(self.path(f"{stage}.pt").read_bytes()).hexdigest()
+
+    def forget(self, stage: str) -> None:
+        """Remove a finished stage and all that was made after it."""
+        since_s = self.path(f"{stage}.done").stat().st_mtime
+        later = [path for path in self.folder.iterdir() if path.stat().st_mtime >= since_s]
+        for path in {*later, self.path(f"{stage}.pt"), self.path(f"{stage}.checkpoint")}:
+            path.unlink(missing_ok=True)
+
     def save_sheet(self, name: str, rgb_hwc: npt.NDArray[np.uint8]) -> Path:
         """Keep a picture of how far the training is, as PNG."""
         path = self.path(f"{name}.png")
@@ -93,6 +109,8 @@ class Stage:
     average: float = 0.0
     """Decay of an exponential average of the weights, which is then what is kept; 0: the weights themselves."""
     sheet_every: int = 500
+    teacher: str = ""
+    """Fingerprint of what is learned from, where that is another run's."""
 
 
 def train(  # noqa: PLR0915 - one loop, read from top to bottom
@@ -115,17 +133,20 @@ def train(  # noqa: PLR0915 - one loop, read from top to bottom
         parameters: what is trained; default: all of the model that want a gradient.
         sheet: a picture of what the model does now, kept as `STAGE-STEP.png`.
     """
-    stage = plan.name
+    stage, total = plan.name, run.steps(plan.steps)
+    recipe = _recipe(plan, total, model)
     if run.done(stage):
-        model.load_state_dict(run.weights(stage))
-        print(f"{run.name}: {stage} is trained already")
-        return
-    total = run.steps(plan.steps)
+        if json.loads(run.path(f"{stage}.done").read_text(encoding="utf-8")).get("recipe") == recipe:
+            model.load_state_dict(run.weights(stage))
+            print(f"{run.name}: {stage} is trained already")
+            return
+        print(f"{run.name}: {stage} was trained by another recipe: it is trained again, and what was made after it")
+        run.forget(stage)
     trained = parameters or [weight for weight in model.parameters() if weight.requires_grad]
     optimiser = torch.optim.AdamW(trained, plan.lr, weight_decay=0.0)
     mean: dict[str, torch.Tensor] = {}
-    first = _resume(run, stage, model, optimiser, mean)
-    spent_s = _spent_s(run, stage)
+    first = _resume(run, stage, recipe, model, optimiser, mean)
+    spent_s = _spent_s(run, stage)  # after that: what another recipe left is gone
     saved_s = told_s = started_s = time.monotonic()
     running: dict[str, float] = {}
     with _unhurried_end() as stopping:
@@ -149,7 +170,12 @@ def train(  # noqa: PLR0915 - one loop, read from top to bottom
                 _tell(run.name, stage, number + 1, total, (now_s - started_s) / (number + 1 - first), running)
             if now_s - saved_s > CHECKPOINT_S or stopping():
                 saved_s = now_s
-                state = {"number": number + 1, "model": model.state_dict(), "optimiser": optimiser.state_dict()}
+                state = {
+                    "recipe": recipe,
+                    "number": number + 1,
+                    "model": model.state_dict(),
+                    "optimiser": optimiser.state_dict(),
+                }
                 _save(run, stage, {**state, "mean": mean, "spent_s": spent_s + now_s - started_s})
                 if stopping():
                     print(f"\n{run.name}: {stage} stopped after step {number + 1}; the same command carries on")
@@ -161,7 +187,7 @@ def train(  # noqa: PLR0915 - one loop, read from top to bottom
     torch.save(model.state_dict(), run.path(f"{stage}.pt"))
     seconds = spent_s + time.monotonic() - started_s
     run.path(f"{stage}.done").write_text(
-        json.dumps({"steps": total, "seconds": round(seconds), "losses": running}), encoding="utf-8"
+        json.dumps({"recipe": recipe, "steps": total, "seconds": round(seconds), "losses": running}), encoding="utf-8"
     )
     print(f"\n{run.name}: {stage} trained, {total} steps in {seconds / 60:.1f} min")
 
@@ -214,15 +240,28 @@ def _spent_s(run: Run, stage: str) -> float:
     return float(state["spent_s"]) if state else 0.0
 
 
+def _recipe(plan: Stage, total: int, model: torch.nn.Module) -> str:
+    """What a stage's weights depend on, as far as it can be told without reading code."""
+    said = {key: value for key, value in asdict(plan).items() if key != "sheet_every"}
+    shapes = {name: list(value.shape) for name, value in model.state_dict().items()}
+    whole = json.dumps([said, total, shapes], sort_keys=True)
+    return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+
 def _resume(
     run: Run,
     stage: str,
+    recipe: str,
     model: torch.nn.Module,
     optimiser: torch.optim.Optimizer,
     mean: dict[str, torch.Tensor],
 ) -> int:
     state = _load(run, stage)
     if state is None:
+        return 0
+    if state.get("recipe") != recipe:
+        print(f"{run.name}: {stage} was begun by another recipe: it begins anew")
+        run.path(f"{stage}.checkpoint").unlink()
         return 0
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])

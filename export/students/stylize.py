@@ -251,13 +251,14 @@ def moving_frames(count: int, noise_levels: float = 2.5) -> list[Rgb]:
     return frames
 
 
-def trained(run: Run) -> Mapping[str, Any]:
-    """The weights of the run of the same seed and budget.
+def trained(run: Run) -> tuple[Mapping[str, Any], str]:
+    """The weights of the run of the same seed and budget, and their fingerprint.
 
     Raises:
         ExportError: it is not trained.
     """
-    return Run.open("stylize", seed=run.seed, device=run.device, budget=run.budget).weights(_STEADY_STAGE.name)
+    ours = Run.open("stylize", seed=run.seed, device=run.device, budget=run.budget)
+    return ours.weights(_STEADY_STAGE.name), ours.fingerprint(_STEADY_STAGE.name)
 
 
 def published() -> PublishedNet:

@@ -1,6 +1,7 @@
 """stylize-lite: six styles of stylize for half of its time, for a small CPU."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class StylizeLite:
 
     def distil(self, run: Run) -> None:
         """First the new way to look at a picture, then all of it, from stylize: its pictures, no less steady."""
-        teacher = _teacher(run)
+        teacher, fingerprint = _teacher(run)
         net = LiteNet.from_steady(teacher, _OF_TEACHER).to(run.device)
 
         def stem(number: int) -> dict[str, Tensor]:
@@ -45,7 +46,7 @@ class StylizeLite:
             return {"stem": relative_error(net.contract(content, mixes), wanted)}
 
         first = [weight for layer in net.layers()[:2] for weight in layer.parameters()]
-        train(run, _STEM_STAGE, net, stem, parameters=[*first, *net.rows.parameters()])
+        train(run, replace(_STEM_STAGE, teacher=fingerprint), net, stem, parameters=[*first, *net.rows.parameters()])
 
         grams = {layer: of[_OF_TEACHER] for layer, of in stylize.style_grams(teacher).items()}
 
@@ -54,7 +55,7 @@ class StylizeLite:
             return picture
 
         step = stylize.steady_step(run, _LITE_STAGE, net, teacher=painted, grams=grams, mix=_mixes, likeness=_LIKENESS)
-        train(run, _LITE_STAGE, net, step, sheet=stylize.sheet_of(net, len(STYLES)))
+        train(run, replace(_LITE_STAGE, teacher=fingerprint), net, step, sheet=stylize.sheet_of(net, len(STYLES)))
 
     def to_onnx(self, run: Run, path: Path) -> None:
         net = LiteNet(len(STYLES))
@@ -101,14 +102,15 @@ class StylizeLite:
 STUDENT = StylizeLite()
 
 
-def _teacher(run: Run) -> SteadyNet:
-    """Stylize as it was trained with the same seed and budget."""
+def _teacher(run: Run) -> tuple[SteadyNet, str]:
+    """Stylize as it was trained with the same seed and budget, and its fingerprint."""
     net = SteadyNet(len(stylize.STYLES))
     try:
-        net.load_state_dict(stylize.trained(run))
+        weights, fingerprint = stylize.trained(run)
     except ExportError as error:
         raise ExportError(f"stylize-lite learns from stylize, which comes first: {error}") from None
-    return net.requires_grad_(False)
+    net.load_state_dict(weights)
+    return net.requires_grad_(False), fingerprint
 
 
 def _mixes(rng: np.random.Generator, count: int) -> Tensor:

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,46 @@ def test_a_finished_stage_is_not_trained_again(tmp_path: Path, capsys: pytest.Ca
 
     train(run, PLAN, new_net(), refuse)
     assert "short is trained already" in capsys.readouterr().out
+
+
+def test_another_recipe_is_told_and_trained_again_with_all_that_came_after(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, net = Run("net", tmp_path), new_net()
+    run.path("before.npz").touch()
+    os.utime(run.path("before.npz"), (1, 1))
+    train(run, PLAN, net, steps_of(run, net))
+    later = replace(PLAN, name="later")
+    train(run, later, net, steps_of(run, net))
+    longer = replace(PLAN, steps=50)
+    net = new_net()
+    train(run, longer, net, steps_of(run, net))
+    assert "short was trained by another recipe" in capsys.readouterr().out
+    assert run.done("short")
+    assert not run.done("later")
+    assert run.path("before.npz").exists()
+
+
+def test_a_wider_network_begins_anew_where_a_narrower_one_was_killed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, net = Run("net", tmp_path), new_net()
+    with pytest.raises(SystemExit):
+        train(run, PLAN, net, steps_of(run, net, killed_at=9))
+    wider = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 1))
+    train(run, PLAN, wider, steps_of(run, wider))
+    assert "short was begun by another recipe" in capsys.readouterr().out
+
+
+def test_another_teacher_is_another_recipe(tmp_path: Path) -> None:
+    run, net = Run("net", tmp_path), new_net()
+    train(run, replace(PLAN, teacher="old"), net, steps_of(run, net))
+    asked: list[int] = []
+    step = steps_of(run, net)
+
+    def counted(number: int) -> dict[str, Tensor]:
+        asked.append(number)
+        return step(number)
+
+    train(run, replace(PLAN, teacher="new"), net, counted)
+    assert len(asked) == PLAN.steps
