@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from export.features import relative_error, vgg16
+from export.judge import Judge
 from export.metrics import lpips_like, ssim
 from export.nets.backdrop import ENLARGED, BackdropNet, OneStep, Painter
 from export.pictures import Rgb, crop, look, panoramas, photos, tiles
@@ -38,6 +39,10 @@ CONDITIONS = (
     *(f"palette.{band}_{channel}" for band in BANDS for channel in "rgb"),
 )
 """The network's condition vector, in order."""
+_CLASSES = {"weather": WEATHERS, "time": TIMES, "mood": MOODS, "place": PLACES}
+_LEAST_RECOGNISED = {"weather": 0.55, "time": 0.65, "place": 0.75}
+"""Of what a student drew under random conditions; a guess would be right of a fifth. Moods are told, not judged."""
+_JUDGE_LEARNS, _JUDGE_SEES = 900, 200
 _GROUPS = (len(WEATHERS), len(TIMES), len(MOODS), len(PLACES), 1)
 _LANDSCAPES = {"monuments", "renewable", "india", "france", "usa", "egypt", "wonders", "germany"}
 _OUTDOORS = ("city", "dawn", "forest", "night", "park", "sky", "sunrise", "sunset", "venice")
@@ -188,6 +193,7 @@ class Backdrop:
             Bound("walk, mean step", float(np.mean(steps)), 0.02),
             Bound("least change by one condition", min(acts), 0.01, at_most=False),
             Bound("mean change by one condition", float(np.mean(acts))),
+            *_recognised(run, network),
         ]
 
     def teacher(self, inputs: Arrays) -> tuple[Path, Arrays] | None:
@@ -241,6 +247,41 @@ def _inputs(run: Run, count: int, stage: str = "calibration") -> list[Arrays]:
         noise = rng.standard_normal((1, 3, height, width)).astype(np.float32)
         found.append({"noise": noise, "conditions": said[None]})
     return found
+
+
+def _recognised(run: Run, network: Any) -> list[Bound]:
+    """What a judge, who learned from drawn landscapes, recognises in other ones and in the student's."""
+    rng = run.rng("judge")
+
+    def drawn(count: int) -> tuple[list[Rgb], npt.NDArray[np.float32]]:
+        said = list(_many(rng, count))
+        return [draw(c, rng, SIZE_PX) for c in said], np.stack([c.vector() for c in said])
+
+    judge = Judge.learn(*drawn(_JUDGE_LEARNS), _CLASSES)
+    by_rule = judge.right(*drawn(_JUDGE_SEES))
+    said = np.stack([c.vector() for c in _many(rng, _JUDGE_SEES)])
+    unsaid = np.zeros(len(CONDITIONS) - said.shape[1], np.float32)
+    pictures = []
+    for conditions in said:
+        noise = rng.standard_normal((1, 3, *SIZE_PX[::-1])).astype(np.float32)
+        large = _picture(
+            run_network(network, {"noise": noise, "conditions": np.concatenate([conditions, unsaid])[None]})
+        )
+        pictures.append(np.asarray(cv2.resize(large, SIZE_PX, interpolation=cv2.INTER_AREA) * 255, np.uint8))
+    by_student = judge.right(pictures, said)
+    return [
+        bound
+        for group in _CLASSES
+        for bound in (
+            Bound(f"judge right of {group}, drawn by rule", by_rule[group]),
+            Bound(
+                f"judge right of {group}, drawn here",
+                by_student[group],
+                _LEAST_RECOGNISED.get(group),
+                at_most=False,
+            ),
+        )
+    ]
 
 
 def _picture(outputs: Arrays) -> npt.NDArray[np.float32]:
