@@ -22,7 +22,9 @@ from edge_runtime.errors import BundleError
 from edge_runtime.inference.ports import find_fault
 
 MANIFEST = "manifest.toml"
-TaskName = Literal["stylize", "backdrop", "matte", "people", "face", "prompt", "interpolate", "image", "passthrough"]
+TaskName = Literal[
+    "stylize", "backdrop", "matte", "people", "face", "prompt", "interpolate", "enlarge", "image", "passthrough"
+]
 Range = tuple[float, float]
 Dtype = Literal["uint8", "int32", "int64", "float16", "float32"]
 StyleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=40)]

@@ -54,10 +54,11 @@ _CROP_PX, _BORDER_PX = 128, 16
 _NOISE = 0.02  # of a camera in a room, 0-1
 _SHIFT_PX, _TURN, _ZOOM = 3.0, 0.01, 0.01  # between two frames
 _CONTRACT_STAGE = Stage("contract", steps=600, lr=3e-3, sheet_every=600)
-_STEADY_STAGE = Stage("steady", steps=6000, lr=1.5e-3, average=0.995, sheet_every=500)
+_STEADY_STAGE = Stage("steady", steps=7000, lr=1.5e-3, average=0.995, sheet_every=500)
 _SHEET_COLUMNS = 8
 _FLICKER, _STYLE, _TONES = 14.0, 8.0, 3.0  # weights of the losses
-_EXCESS = 3.0
+_EXCESS, _WEAVE = 3.0, 8.0
+_CELL_PX, _SMOOTH_PX = 4, 16
 _STEADY_ENOUGH = 0.42
 """Share of the teacher's flicker below which more steadiness would only cost texture; the bound is a half."""
 
@@ -143,7 +144,8 @@ def beside_published(
     frames = moving_frames(8)
     wanted = features(to_tensor(frames[0]), [_CONTENT_LAYER])[_CONTENT_LAYER]
     aims = style_grams(published())
-    flickers, losses, distances, contents = [], [], [], []
+    flickers, losses, distances, contents, grids = [], [], [], [], []
+    empty = np.asarray(cv2.resize(cv2.resize(frames[0], (20, 12), interpolation=cv2.INTER_AREA), (320, 192)), np.uint8)
     for style in judged:
         old = [_painted(teacher, frame, PUBLISHED.index(style), len(PUBLISHED)) for frame in frames]
         new = [_painted(student, frame, styles.index(style), len(styles)) for frame in frames]
@@ -158,11 +160,13 @@ def beside_published(
             for p in (old[0], new[0])
         ]
         contents.append(lost[1] / lost[0])
+        grids.append(float(weave(to_tensor(_byte(_painted(student, empty, styles.index(style), len(styles)))))) * 255)
     return [
         Bound("flicker beside the teacher, median style", float(np.median(flickers)), 0.5),
         Bound("flicker beside the teacher, worst style", max(flickers), 0.5),
         Bound("content loss beside the teacher, mean", float(np.mean(contents)), 1.05),
         Bound("style loss beside the teacher, mean", float(np.mean(losses)), style_at_most),
+        Bound("grid in an empty sky, levels of 255, worst style", max(grids), 2.0),
         Bound("Gram distance to the teacher's picture, mean", float(np.mean(distances))),
     ]
 
@@ -356,6 +360,9 @@ def steady_step(  # noqa: PLR0913 - each is a choice of the student's
         with torch.no_grad():
             wanted = teacher(before, mixes)
             allowed = enough * _unlike(teacher(seen, torch.cat([mixes, mixes])), grid) if enough else None
+        smooth = functional.interpolate(
+            functional.avg_pool2d(before, _SMOOTH_PX), scale_factor=float(_SMOOTH_PX), mode="bilinear"
+        )
         tones = functional.avg_pool2d(painted[:2], 4) - functional.avg_pool2d(wanted, 4)
         found = features(painted[:2], _STYLE_LAYERS[:3])
         errors = [
@@ -366,6 +373,7 @@ def steady_step(  # noqa: PLR0913 - each is a choice of the student's
             "flicker": unsteady.mean(),
             "style": _STYLE * torch.stack(errors).mean(),
             "tones": _TONES * tones.abs().mean(),
+            "weave": _WEAVE * weave(net(smooth, mixes)),
         }
         if likeness:
             with torch.no_grad():
@@ -383,6 +391,19 @@ def _unlike(painted: Tensor, grid: Tensor) -> Tensor:
     moved = functional.grid_sample(before, grid, align_corners=True, padding_mode="border")
     visible = (grid.abs().amax(-1) <= 1)[:, None].float()
     return ((moved - after).abs() * visible).sum((1, 2, 3)) / (3 * visible.sum((1, 2, 3)))
+
+
+def weave(painted: Tensor) -> Tensor:
+    """How far the pixels of a 4x4 cell are apart, each in the mean of a block: a grid, where nothing was to be seen.
+
+    Enlarging by nearest neighbours, and computing the pixels of a cell side by side, both show as cloth in an empty
+    sky unless it is unlearned.
+    """
+    block = 8 * _CELL_PX
+    n, c, h, w = painted.shape
+    whole = painted[:, :, : h // block * block, : w // block * block]
+    cells = whole.reshape(n, c, h // block, 8, _CELL_PX, w // block, 8, _CELL_PX).mean((3, 6))
+    return (cells - cells.mean((3, 5), keepdim=True)).abs().mean()
 
 
 def style_grams(teacher: StyledNet) -> dict[str, Tensor]:

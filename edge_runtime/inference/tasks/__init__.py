@@ -118,6 +118,10 @@ def open_task(model: ModelConfig, bundle: Bundle, size_px: tuple[int, int], engi
             from edge_runtime.inference.tasks.interpolate import Interpolate
 
             task = Interpolate(session, manifest)
+        case "enlarge":
+            from edge_runtime.inference.tasks.enlarge import Enlarge
+
+            task = Enlarge(session, manifest)
         case "prompt":
             from edge_runtime.inference.tasks.prompt import Prompt
 

@@ -88,12 +88,7 @@ class Interpolate:
 
     def _find(self, before: Array, after: Array) -> _Pair | None:
         """The motion between two pictures; None where there is a cut."""
-        small = [
-            cv2.cvtColor(
-                cv2.resize(p, None, fx=1 / _SCALE, fy=1 / _SCALE, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY
-            )
-            for p in (before, after)
-        ]
+        small = _small_grey(before), _small_grey(after)
         there = self._flow.calc(small[0], small[1], None)  # type: ignore[call-overload] # None: its own memory
         back = self._flow.calc(small[1], small[0], None)  # type: ignore[call-overload]
         doubt = np.linalg.norm(there + _moved(back, there), axis=2)
