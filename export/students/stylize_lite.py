@@ -88,9 +88,9 @@ class StylizeLite:
     def manifest(self) -> dict[str, Any]:
         return stylize.STUDENT.manifest() | {
             "name": self.name,
-            "version": "1.0.0",
-            "origin": "trained here from stylize 2.0.0",
-            "teacher": "stylize 2.0.0",
+            "version": "1.1.0",
+            "origin": "trained here from stylize 2.1.0",
+            "teacher": "stylize 2.1.0",
             "styles": list(STYLES),
             "inputs": [
                 {"name": "image", "dtype": "float32", "shape": [1, 3, "h", "w"], "range": [0.0, 1.0]},
