@@ -5,6 +5,7 @@ EdgeError                 something the user can act on: one clear line, exit co
 ├── BundleError           a model bundle is missing, altered or incomplete
 ├── InputError            a camera or sensor could not be opened or stopped answering
 ├── SessionError          a model could not be loaded or failed on one input
+│   └── DeviceLostError   the GPU is of no use to this process any more: the part has to start afresh
 ├── DisplayError          no picture can be shown
 ├── ChannelError          a part's channel broke or a message breaks its rules
 └── Refused               a command was understood and not obeyed; the reason goes back to the sender
@@ -29,6 +30,10 @@ class InputError(EdgeError, OSError):
 
 class SessionError(EdgeError):
     """A model could not be loaded or failed on one input; after a failed run the session stays usable."""
+
+
+class DeviceLostError(SessionError):
+    """The GPU is of no use to this process any more; another process may use it."""
 
 
 class DisplayError(EdgeError):

@@ -46,7 +46,7 @@ def gpu() -> Answer:
     try:
         device = cuda().device
     except SessionError as error:
-        if not Path("/proc/driver/nvidia").exists() and not board:
+        if not Path("/proc/driver/nvidia").exists() and not {"nvidia", "jetson"} & set(board.lower().split()):
             return Answer("ok", "gpu", f"{error}: models run on the CPU")
         return Answer("warning", "gpu", f"{error}{where}", "nvidia-smi tells why; until then models run on the CPU")
     name = f"{device.name}{where}, compute capability {device.compute_capability}, {device.driver}"

@@ -131,9 +131,12 @@ def _build(arguments: argparse.Namespace, folders: list[Path]) -> int:
         raise ConfigError("models build needs a device config or a bundle, e.g. device_configs/laptop.toml or stylize")
     toolkit, made = TensorRtToolkit(), 0
     for bundle, precision, shapes, engines in _wanted(arguments, target, folders):
-        key = toolkit.key(bundle, precision_for_engine(bundle, precision), shapes)
-        start_s = now_s()
-        path, known = build_engine(bundle, key, EngineShelf(engines), _teller(bundle, as_json=arguments.json))
+        shelf, tell = EngineShelf(engines), _teller(bundle, as_json=arguments.json)
+        with shelf.building():
+            start_s = now_s()
+            tell(0.0)
+            key = toolkit.key(bundle, precision_for_engine(bundle, precision), shapes)
+            path, known = build_engine(bundle, key, shelf, tell)
         made += 1
         if not arguments.json:
             print(f"\r{path}: {'was there' if known else f'built in {now_s() - start_s:.1f} s'}", flush=True)
@@ -170,7 +173,9 @@ def _wanted(
                 continue
             if faults := find_faults(model, bundle.manifest, config):
                 raise ConfigError(f"model {model.name!r}: {faults[0]}")
-            for shapes in sorted({shapes_text(shapes_seen(bundle, size_px)) for size_px in _sizes(model, config)}):
+            given_px = _given(model, config)
+            seen = {shapes_text(shapes_seen(bundle, size_px, given_px)) for size_px in _sizes(model, config)}
+            for shapes in sorted(seen):
                 yield bundle, model.precision, shapes, engines
         return
     bundle = open_bundle(target, folders)
@@ -186,6 +191,13 @@ def _sizes(model: ModelConfig, config: DeviceConfig) -> Iterator[tuple[int, int]
         change = rung.models.get(model.name)
         if change and change.size_px:
             yield change.size_px
+
+
+def _given(model: ModelConfig, config: DeviceConfig) -> tuple[int, int] | None:
+    """The size of the pictures that a model is given first."""
+    sizes = {f"camera.{camera.name}": camera.size_px for camera in config.cameras}
+    sizes |= {upstream.output: upstream.size_px for upstream in config.models if upstream.output}
+    return sizes.get(model.inputs[0]) if model.inputs else None
 
 
 def _size_for(bundle: Bundle, wanted_px: tuple[int, int]) -> tuple[int, int]:
@@ -221,15 +233,23 @@ class _Recorder:
         self.close()
 
 
-def shapes_seen(bundle: Bundle, size_px: tuple[int, int]) -> Mapping[str, Shape]:
-    """The shapes that the bundle's task gives its network at this size: asked of the task itself, on the CPU."""
+def shapes_seen(
+    bundle: Bundle, size_px: tuple[int, int], given_px: tuple[int, int] | None = None
+) -> Mapping[str, Shape]:
+    """The shapes that the bundle's task gives its network at this size: asked of the task itself, on the CPU.
+
+    Args:
+        bundle: verified already.
+        size_px: of the model.
+        given_px: of the pictures it is given, where that is another.
+    """
     model = ModelConfig(name="model", bundle=str(bundle.folder), input="camera.any", size_px=size_px, backend="cpu")
     task = open_task(model, bundle, size_px)
     recorder = _Recorder(task.session)
     task.session = recorder
     with recorder:
-        width, height = size_px
-        frame = np.full((height, width, 3), 96, np.uint8)
+        (width, height), (wide, high) = size_px, given_px or size_px
+        frame = np.full((high, wide, 3), 96, np.uint8)
         out = np.zeros((height, width, task.channels), np.uint8)
         task.run(Work([frame], dict(task.defaults), [0.0], 0.0), out)
     return recorder.shapes

@@ -15,13 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from edge_runtime.errors import SessionError
+from edge_runtime.errors import DeviceLostError, SessionError
 from edge_runtime.slots import Array
 
 _BLOCKING_SYNC = 4  # CU_CTX_SCHED_BLOCKING_SYNC: a waiting worker sleeps and leaves its core to the show
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: apart from the default stream
 _RELAXED = 2  # CU_STREAM_CAPTURE_MODE_RELAXED: other threads may load engines meanwhile
 _SM_COUNT, _MAJOR, _MINOR = 16, 75, 76  # CU_DEVICE_ATTRIBUTE_*
+
+_POISONOUS = {700, 702, 709, *range(714, 720)}
+"""Illegal address, launch timeout, destroyed context, traps and faults: every later call fails alike, until the process
+ends. Source: CUresult, CUDA Driver API 13."""
 
 _Handle = ctypes.c_void_p
 _Address = ctypes.c_uint64
@@ -75,7 +79,8 @@ class Cuda:
         if code != 0:
             text = ctypes.c_char_p()
             self._library.cuGetErrorString(ctypes.c_int(code), ctypes.byref(text))
-            raise SessionError(f"CUDA: {function}: {(text.value or b'unknown error').decode()} ({code})")
+            words = f"CUDA: {function}: {(text.value or b'unknown error').decode()} ({code})"
+            raise DeviceLostError(words) if code in _POISONOUS else SessionError(words)
 
     def enter(self) -> None:
         """Make the context the calling thread's own; every thread that calls anything else does so first."""

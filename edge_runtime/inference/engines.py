@@ -2,7 +2,7 @@
 
 An engine is one file: a line of JSON that says what it was built from and for, the engine, and what the network
 answered on the CPU to inputs that anyone can draw again. It is written whole or not at all. One that was being tried
-when the process died is set aside and not tried again.
+each of the last times that a process died is set aside and not tried again.
 """
 
 import contextlib
@@ -26,10 +26,13 @@ from edge_runtime.inference.session import Session
 from edge_runtime.inference.tensorrt import Shape, build, fixed, write_whole
 from edge_runtime.slots import Array
 
-FORMAT = 1
+FORMAT = 2
+STRIKES = 3
+"""Processes in a row that died while they tried an engine before it is held guilty: a box may lose its power."""
 TOLERANCE = {"fp32": 0.03, "fp16": 0.06, "int8-trt": 0.15}
 """Largest root mean square error beside what the CPU answers, in standard deviations of that. fp32 runs as TF32."""
 _SEED = 20
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _PICTURE_DIMENSIONS, _PICTURE_PX = 4, 32
 
 
@@ -177,12 +180,26 @@ class EngineShelf:
             "key": asdict(key),
             "plan_bytes": len(plan),
             "rest_bytes": len(rest),
-            "sha256": hashlib.sha256(rest).hexdigest(),
+            "sha256": _seal(key, len(plan), rest),
         }
         path = self.path(name, key)
         write_whole(path, json.dumps(header).encode() + b"\n" + rest)
-        self._bad(path).unlink(missing_ok=True)
+        for stale in (self._bad(path), self._strikes(path)):
+            stale.unlink(missing_ok=True)
         return path
+
+    def discard(self, name: str, key: EngineKey) -> None:
+        """Take an engine off the shelf that is whole and does not work, so that the next one is built."""
+        self.path(name, key).unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def building(self) -> Iterator[None]:
+        """While something is built: one builder at a time on this machine. What dead ones left half done goes."""
+        with (self.folder / "build.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for half in self.folder.glob(".*"):
+                half.unlink(missing_ok=True)
+            yield
 
     def read(self, name: str, key: EngineKey) -> Engine | None:
         """The engine for a key; None where there is none.
@@ -210,7 +227,7 @@ class EngineShelf:
             raise SessionError(f"{path}: was built for something else: {difference}")
         if len(rest) < rest_bytes:
             raise SessionError(f"{path}: is cut short: {len(rest)} of {rest_bytes} bytes")
-        if hashlib.sha256(rest).hexdigest() != expected:
+        if _seal(found, plan_bytes, rest) != expected:
             raise SessionError(f"{path}: was altered: its sha256 is not the one it was written with")
         return Engine(path, rest[:plan_bytes], _arrays(rest[plan_bytes:]))
 
@@ -226,19 +243,28 @@ class EngineShelf:
 
     @contextlib.contextmanager
     def trying(self, engine: Engine) -> Iterator[None]:
-        """While an engine is loaded and tested. A mark that outlives its process says that the engine ended it."""
-        mark = engine.path.with_name(f"{engine.path.name}.trying-{os.getpid()}")
+        """While an engine is loaded and tested. A mark that outlives its process says: it may be the engine's doing.
+
+        It may as well have been stopped, or lost its power: see `STRIKES`.
+        """
+        mark = engine.path.with_name(f"{engine.path.name}.trying-{_identity(os.getpid())}")
         mark.touch()
         try:
             yield
         finally:
             mark.unlink(missing_ok=True)
+        self._strikes(engine.path).unlink(missing_ok=True)
 
     def _set_aside(self, path: Path) -> None:
         for mark in path.parent.glob(f"{path.name}.trying-*"):
-            pid = mark.name.rpartition("-")[2]
-            if pid.isdigit() and not _runs(int(pid)):
-                mark.unlink(missing_ok=True)
+            identity = mark.name.rpartition("trying-")[2]
+            if identity == _identity(int(identity.partition("-")[0])):
+                continue  # it is being tried right now
+            mark.unlink(missing_ok=True)
+            with self._strikes(path).open("a", encoding="ascii") as strikes:
+                strikes.write(f"{identity}\n")
+            if len(self._strikes(path).read_text(encoding="ascii").splitlines()) >= STRIKES:
+                self._strikes(path).unlink()
                 with contextlib.suppress(FileNotFoundError):
                     path.replace(self._bad(path))
 
@@ -246,28 +272,30 @@ class EngineShelf:
     def _bad(path: Path) -> Path:
         return path.with_suffix(".bad")
 
+    @staticmethod
+    def _strikes(path: Path) -> Path:
+        return path.with_suffix(".strikes")
+
 
 def build_engine(
     bundle: Bundle, key: EngineKey, shelf: EngineShelf, tell: Callable[[float], None] = lambda _: None
 ) -> tuple[Path, bool]:
-    """Build the engine for a key and put it on the shelf, one builder at a time on this machine.
+    """Build the engine for a key and put it on the shelf. Call it within `shelf.building()`.
 
     Returns:
         Where it lies, and whether it was there already.
 
     Raises:
-        SessionError: TensorRT cannot build it, or another process holds the shelf.
+        SessionError: TensorRT cannot build it.
     """
     name, shapes = bundle.manifest.name, shapes_of(key)
-    with (shelf.folder / "build.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with contextlib.suppress(SessionError):
-            if engine := shelf.read(name, key):
-                return engine.path, True
-        with OnnxSession(bundle, precision=key.precision, providers=[CPU]) as session:
-            expected = session.run(proof_inputs(bundle.manifest, shapes))
-        plan = build(bundle.file(key.precision), fixed(shapes), timing_cache=shelf.timing_cache, tell=tell)
-        return shelf.write(name, key, plan, expected), False
+    with contextlib.suppress(SessionError):
+        if engine := shelf.read(name, key):
+            return engine.path, True
+    with OnnxSession(bundle, precision=key.precision, providers=[CPU]) as session:
+        expected = session.run(proof_inputs(bundle.manifest, shapes))
+    plan = build(bundle.file(key.precision), fixed(shapes), timing_cache=shelf.timing_cache, tell=tell)
+    return shelf.write(name, key, plan, expected), False
 
 
 def shapes_of(key: EngineKey) -> dict[str, Shape]:
@@ -275,14 +303,18 @@ def shapes_of(key: EngineKey) -> dict[str, Shape]:
     return {name: tuple(shape) for name, shape in json.loads(key.shapes).items()}
 
 
-def _runs(pid: int) -> bool:
+def _identity(pid: int) -> str:
+    """A process that runs, told from any other that had or will have its number: pid, start in ticks, boot."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        start = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+    return f"{pid}-{start}-{_BOOT_ID.read_text(encoding='ascii')[:8]}"
+
+
+def _seal(key: EngineKey, plan_bytes: int, rest: bytes) -> str:
+    """The sha256 of all that an engine's file says."""
+    return hashlib.sha256(json.dumps([asdict(key), plan_bytes], sort_keys=True).encode() + rest).hexdigest()
 
 
 def _arrays(content: bytes) -> dict[str, Any]:

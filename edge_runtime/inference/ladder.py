@@ -5,19 +5,20 @@ shapes for which there is no engine yet run on it, and so does everything when a
 process of their own, which may take minutes, crash or be killed; the show only ever sees the better session come.
 """
 
+import contextlib
 import json
 import queue
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
 from edge_runtime.clock import now_s
-from edge_runtime.errors import SessionError
+from edge_runtime.errors import DeviceLostError, SessionError
 from edge_runtime.inference.engines import EngineKey, EngineShelf, precision_for_engine, prove, shapes_text
 from edge_runtime.inference.manifest import Bundle, Manifest
 from edge_runtime.inference.session import Session
@@ -27,6 +28,8 @@ from edge_runtime.slots import Array
 
 BUILD_TIMEOUT_S = 3600.0
 RETRY_S = 600.0
+PROVEN_RUNS = 1000
+"""Runs after which an engine's earlier failures are forgiven."""
 MAX_ATTEMPTS = 3
 
 
@@ -84,6 +87,9 @@ class _Rung:
 
     session: Session | None = None
     attempts: int = 0
+    """That failed in a row, to build, to load or to run."""
+    runs: int = 0
+    """Of this engine."""
     retry_at_s: float = 0.0
     wanted: bool = False
     """Somebody works on it."""
@@ -130,10 +136,15 @@ class LadderSession:
         if rung.session is not None:
             try:
                 outputs = rung.session.run(inputs)
+            except DeviceLostError:
+                raise  # nothing in this process will run on the GPU again: the part has to start afresh
             except SessionError as error:
                 self._lose(rung, error)
             else:
                 self._last, self.run_s = rung.session, rung.session.run_s
+                rung.runs += 1
+                if rung.runs == PROVEN_RUNS:
+                    rung.attempts = 0
                 return outputs
         elif not rung.wanted and rung.attempts < MAX_ATTEMPTS and now_s() >= rung.retry_at_s:
             rung.wanted = True
@@ -146,16 +157,18 @@ class LadderSession:
         """Change over to what was made meanwhile. Costs nothing where there is no news."""
         while True:
             try:
-                shapes, session, reason = self._maker.made.get_nowait()
+                shapes, made = self._maker.made.get_nowait()
             except queue.Empty:
                 return
             rung = self._rungs[shapes]
             rung.wanted = False
-            if session is not None:
-                rung.session, rung.attempts = session, 0
-                event("engine_in_use", bundle=self._bundle.manifest.name, shapes=shapes, before=self._below.provider)
+            if isinstance(made, DeviceLostError):
+                raise made
+            if isinstance(made, Exception):
+                self._put_off(rung, shapes, str(made))
             else:
-                self._put_off(rung, shapes, reason)
+                rung.session, rung.runs = made, 0
+                event("engine_in_use", bundle=self._bundle.manifest.name, shapes=shapes, before=self._below.provider)
 
     def _put_off(self, rung: _Rung, shapes: str, reason: str) -> None:
         rung.attempts += 1
@@ -178,11 +191,13 @@ class LadderSession:
         if rung.session is not None:
             rung.session.close()
         rung.session, rung.attempts, rung.retry_at_s = None, rung.attempts + 1, now_s() + RETRY_S
+        self._maker.state = f"none: {error}"
 
     def close(self) -> None:
         """End the builder at work, if any, and let go of every session. Closing twice is fine."""
         self._maker.close()
-        self._take_news()
+        with contextlib.suppress(SessionError):
+            self._take_news()
         for rung in self._rungs.values():
             if rung.session is not None:
                 rung.session.close()
@@ -200,7 +215,7 @@ class _Maker:
 
     def __init__(self, bundle: Bundle, shelf: EngineShelf, toolkit: Toolkit, precision: str) -> None:
         self._bundle, self._shelf, self._toolkit, self._precision = bundle, shelf, toolkit, precision
-        self.made: queue.SimpleQueue[tuple[str, Session | None, str]] = queue.SimpleQueue()
+        self.made: queue.SimpleQueue[tuple[str, Session | Exception]] = queue.SimpleQueue()
         """Shapes, and the session for them or why there is none."""
         self.state = "not asked for yet"
         self._wanted: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -220,10 +235,10 @@ class _Maker:
             try:
                 session = self._make(shapes)
                 self.state = "ready"
-                self.made.put((shapes, session, ""))
-            except SessionError as error:
+                self.made.put((shapes, session))
+            except Exception as error:  # noqa: BLE001 - the worker's own: a full disk must not end the ladder
                 self.state = f"none: {error}"
-                self.made.put((shapes, None, str(error)))
+                self.made.put((shapes, error))
 
     def _make(self, shapes: str) -> Session:
         """From the shelf where there is one that holds, else built first."""
@@ -233,6 +248,9 @@ class _Maker:
                 return session
         except SessionError as error:
             event("engine_refused", "warning", reason=str(error), then="it is built anew")
+            if isinstance(error, DeviceLostError):
+                raise
+            self._shelf.discard(self._bundle.manifest.name, key)
         if reason := self._shelf.ended_a_process(self._bundle.manifest.name, key):
             raise SessionError(reason)
         self._build(key)
@@ -274,9 +292,8 @@ class _Maker:
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
             )
         timer = threading.Timer(BUILD_TIMEOUT_S, builder.kill)
-        timer.start()
         try:
-            last = self._follow(builder)
+            last = self._follow(builder, begun=timer.start)
         finally:
             timer.cancel()
             builder.kill()
@@ -286,13 +303,17 @@ class _Maker:
             raise SessionError(f"the builder {_ended(builder.returncode)}{f': {last}' if last else ''}")
         event("engine_built", bundle=name, shapes=key.shapes, took_s=round(now_s() - start_s, 1))
 
-    def _follow(self, builder: "subprocess.Popen[str]") -> str:
-        """Read progress until the builder ends; its last complaint."""
+    def _follow(self, builder: "subprocess.Popen[str]", begun: Callable[[], None]) -> str:
+        """Read progress until the builder ends; its last complaint. `begun`: called when it need not wait any more."""
         complaints: list[str] = []
         assert builder.stdout is not None and builder.stderr is not None  # noqa: PT018 - both were asked for
         reader = threading.Thread(target=lambda: complaints.extend(builder.stderr or ()), daemon=True)
         reader.start()
+        waits = True
         for line in builder.stdout:
+            if waits:  # it tells nothing while another builder is at work
+                waits = False
+                begun()
             try:
                 self.state = f"building {100 * float(json.loads(line)['share']):.0f} %"
             except (ValueError, KeyError, TypeError):

@@ -23,6 +23,8 @@ MAX_FAILURES = 5
 CHANGE = 1e-3
 """A parameter that moved less than this since the last run is not news: it cannot be seen."""
 FIRST_RUN_S = 10.0
+QUIET_S = 0.5
+"""Inputs that are silent for longer have ended: a task that goes on by itself stops, so that its picture ages too."""
 _WINDOW_RUNS = 300
 _RATE_WINDOW_S = 5.0
 _COPY_ATTEMPTS = 3
@@ -96,9 +98,14 @@ class LiveModel:
         self._frames = [frame for frame in latest if frame is not None]
         if len(self._frames) < len(latest):
             return None
-        if not (self.task.continuous or self._news()):
+        if not (self._goes_on(at_s) or self._news()):
             return None
         return self._rate.due_in_s(at_s)
+
+    def _goes_on(self, at_s: float) -> bool:
+        """Whether it runs without news: a continuous task, unless all that it is fed with has ended."""
+        published_s = [frame.published_s for frame in self._frames]
+        return self.task.continuous and (not published_s or at_s - max(published_s) < QUIET_S)
 
     def _identities(self) -> list[tuple[int, int]]:
         return [(frame.ring, frame.sequence) for frame in self._frames]
@@ -144,6 +151,7 @@ class LiveModel:
         out = self._writer.next(shape) if self._writer else np.empty(shape, np.uint8)
         work = Work(frames, self._values, [frame.captured_s for frame in self._frames], start_s)
         readings = self.task.run(work, out)
+        captured_s -= self.task.behind_s
         if self._writer:
             self._writer.publish(captured_s, now_s())
         for reading, signal in self._signals.items():

@@ -61,13 +61,16 @@ class OnnxSession:
         path = bundle.file(precision)
         ort.set_default_logger_severity(_FATAL_ONLY)  # a GPU build on a box without one prints banners otherwise
         usable, hindrance = _providers()
-        wanted = list(providers) or usable
+        if providers and providers[0] == CUDA and CUDA not in usable:
+            wanted, hindrance = usable, hindrance or "this onnxruntime is built without CUDA; type: make gpu"
+        else:
+            wanted = list(providers) or usable
         try:
             self._ort: Any = ort.InferenceSession(str(path), _options(threads), providers=wanted)
         except _ERRORS as error:
             raise SessionError(f"{path}: cannot be loaded: {_first_line(error)}") from error
         self.provider: str = self._ort.get_providers()[0]
-        best = CUDA if hindrance and not providers else wanted[0]
+        best = providers[0] if providers else CUDA if hindrance else wanted[0]
         if self.provider != best:
             reason = hindrance or "the runtime fell back"
             event(

@@ -94,9 +94,10 @@ def open_session(
         from edge_runtime.inference.null import NullSession
 
         return NullSession(bundle)
-    from edge_runtime.inference.onnx import CPU, OnnxSession
+    from edge_runtime.inference.onnx import CPU, CUDA, OnnxSession
 
-    session = OnnxSession(bundle, precision=precision, threads=threads, providers=[CPU] if backend == "cpu" else [])
+    providers = {"cpu": [CPU], "cuda": [CUDA, CPU]}.get(backend, [])
+    session = OnnxSession(bundle, precision=precision, threads=threads, providers=providers)
     if engines is None or backend in {"cuda", "cpu"}:
         return session
     from edge_runtime.inference.ladder import open_ladder

@@ -59,7 +59,8 @@ def test_an_engine_answers_as_the_cpu_does(name: str, wanted: str, tmp_path: Pat
     precision = precision_for_engine(bundle, wanted)
     shapes = shapes_seen(bundle, SIZE_PX)
     key, shelf = TensorRtToolkit().key(bundle, precision, shapes_text(shapes)), EngineShelf(tmp_path)
-    build_engine(bundle, key, shelf)
+    with shelf.building():
+        build_engine(bundle, key, shelf)
     engine = shelf.read(name, key)
     assert engine is not None
     inputs = proof_inputs(bundle.manifest, shapes)
@@ -89,7 +90,8 @@ def test_an_engine_that_is_cut_short_is_refused_without_ending_the_process(tmp_p
     bundle = open_bundle("face", [MODELS])
     shapes = shapes_seen(bundle, SIZE_PX)
     key, shelf = TensorRtToolkit().key(bundle, "fp16", shapes_text(shapes)), EngineShelf(tmp_path)
-    build_engine(bundle, key, shelf)
+    with shelf.building():
+        build_engine(bundle, key, shelf)
     engine = shelf.read("face", key)
     assert engine is not None
     with pytest.raises(SessionError):

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from edge_runtime import logs
-from edge_runtime.errors import SessionError
-from edge_runtime.inference.engines import EngineShelf, precision_for_engine
+from edge_runtime.errors import DeviceLostError, SessionError
+from edge_runtime.inference import ladder
+from edge_runtime.inference.engines import STRIKES, EngineKey, EngineShelf, precision_for_engine
 from edge_runtime.inference.ladder import LadderSession, open_ladder
 from edge_runtime.inference.onnx import OnnxSession
 from edge_runtime.slots import Array
@@ -178,12 +179,68 @@ def test_an_engine_that_fails_at_work_loses_no_picture(
 ) -> None:
     session = climb()
     on_engine(session)
-    toolkit.broken = True
+    toolkit.broken = SessionError("CUDA: cuMemAlloc_v2: out of memory (2)")
     assert run(session) == "CPUExecutionProvider"
-    assert "illegal memory access" in named(events, "engine_failed")[0]["reason"]
+    assert "out of memory" in named(events, "engine_failed")[0]["reason"]
+    assert session.engine.startswith("none: CUDA: cuMemAlloc_v2")
 
 
-def test_an_engine_that_ended_a_process_is_not_tried_again(
+def test_an_engine_that_fails_again_and_again_is_given_up(
+    toolkit: FakeToolkit, climb: Callable[[], LadderSession], events: list[logs.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ladder, "RETRY_S", 0.0)
+    session = climb()
+    toolkit.broken = SessionError("CUDA: cuGraphLaunch: invalid argument (1)")
+
+    def given_up() -> bool:
+        assert run(session) == "CPUExecutionProvider"
+        return len(named(events, "engine_failed")) == ladder.MAX_ATTEMPTS
+
+    eventually(given_up, 30, "three failures")
+    for _ in range(20):
+        run(session)
+    assert len(named(events, "engine_failed")) == ladder.MAX_ATTEMPTS
+
+
+def test_a_gpu_that_is_lost_ends_the_part_instead_of_leaving_it_on_the_cpu_for_months(
+    toolkit: FakeToolkit, climb: Callable[[], LadderSession]
+) -> None:
+    session = climb()
+    on_engine(session)
+    toolkit.broken = DeviceLostError("CUDA: cuStreamSynchronize: an illegal memory access was encountered (700)")
+    with pytest.raises(DeviceLostError):
+        session.run({"image": PICTURE})
+
+
+def test_an_engine_that_is_whole_and_refused_is_built_anew(
+    toolkit: FakeToolkit, climb: Callable[[], LadderSession], events: list[logs.Event]
+) -> None:
+    toolkit.way = "refused"
+    session = climb()
+    eventually(lambda: run(session) and named(events, "engine_build_failed"), 20, "the refusal is told")
+    session.close()
+    toolkit.way = "well"
+    on_engine(climb())
+    assert "bad magic" in named(events, "engine_refused")[0]["reason"]
+
+
+def test_what_nobody_foresaw_ends_no_ladder(
+    toolkit: FakeToolkit, climb: Callable[[], LadderSession], events: list[logs.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> EngineKey:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(ladder, "RETRY_S", 0.0)
+    monkeypatch.setattr(toolkit, "key", full)
+    session = climb()
+    eventually(lambda: run(session) and named(events, "engine_build_failed"), 20, "the failure is told")
+    assert "No space left" in named(events, "engine_build_failed")[0]["reason"]
+    monkeypatch.undo()
+    monkeypatch.setattr(ladder, "RETRY_S", 0.0)
+    on_engine(session)
+
+
+def test_an_engine_that_ended_three_processes_is_not_tried_again(
     toolkit: FakeToolkit, climb: Callable[[], LadderSession], events: list[logs.Event], tmp_path: Path
 ) -> None:
     on_engine(climb())
@@ -194,6 +251,9 @@ def test_an_engine_that_ended_a_process_is_not_tried_again(
         "shelf = EngineShelf(Path(sys.argv[1])); engine = Engine(next(shelf.folder.glob('*.engine')), b'', {})\n"
         "with shelf.trying(engine): os.abort()\n"
     )
+    for _ in range(2):  # twice may be the power, or a stop
+        assert subprocess.run([sys.executable, "-c", dying, str(folder)], check=False).returncode == -signal.SIGABRT
+        assert EngineShelf(folder).read(toolkit.bundle.manifest.name, toolkit.key_of(SHAPES))
     assert subprocess.run([sys.executable, "-c", dying, str(folder)], check=False).returncode == -signal.SIGABRT
     session = climb()
     eventually(lambda: run(session) and named(events, "engine_build_failed"), 20, "the refusal is told")
@@ -201,6 +261,27 @@ def test_an_engine_that_ended_a_process_is_not_tried_again(
     assert toolkit.commands == 1
     next(folder.glob("*.bad")).unlink()
     on_engine(climb())
+
+
+def test_an_engine_that_worked_in_between_has_no_strikes(toolkit: FakeToolkit, tmp_path: Path) -> None:
+    shelf, key = EngineShelf(tmp_path / "engines"), toolkit.key_of(SHAPES)
+    path = shelf.write("copy", key, PLAN, {"copy": PICTURE})
+    for _ in range(2 * STRIKES):
+        path.with_name(f"{path.name}.trying-1-1-00000000").touch()  # of a process before the last reboot
+        engine = shelf.read("copy", key)
+        assert engine is not None
+        with shelf.trying(engine):
+            pass
+
+
+def test_every_byte_of_an_engine_counts(toolkit: FakeToolkit, tmp_path: Path) -> None:
+    shelf, key = EngineShelf(tmp_path / "engines"), toolkit.key_of(SHAPES)
+    path = shelf.write("copy", key, PLAN, {"copy": PICTURE[:4, :4]})
+    whole = path.read_bytes()
+    for at in range(0, len(whole), 7):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(SessionError, match=path.name):
+            shelf.read("copy", key)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 40, 300, -1])

@@ -16,6 +16,7 @@ from edge_runtime.errors import SessionError
 from edge_runtime.inference.manifest import Bundle, Range
 from edge_runtime.inference.session import Session, open_session
 from edge_runtime.signals import Value
+from edge_runtime.slots import Array
 
 FrameBgr = npt.NDArray[np.uint8]
 """(H, W, 3) uint8, blue green red."""
@@ -39,6 +40,16 @@ class Work:
         return float(self.values[name])
 
 
+def check_finite(name: str, output: Array) -> None:
+    """Refuse an output that holds what is no number: blended with the past, one pixel of it would never go away.
+
+    Raises:
+        SessionError: it does.
+    """
+    if not np.isfinite(output.sum(dtype=np.float64)):
+        raise SessionError(f"{name}: the network's output is not finite")
+
+
 class Task(Protocol):
     """One model at work. Used from one thread: the worker that opened it."""
 
@@ -51,6 +62,8 @@ class Task(Protocol):
     """True: it runs at the model's rate. False: only on a new frame or a changed parameter."""
     channels: int
     """Of its picture: 3 for BGR, 4 for BGRA with straight alpha."""
+    behind_s: float
+    """How much older than its first input what the last run showed is."""
 
     def run(self, work: Work, out: FrameBgr) -> Mapping[str, Value]:
         """Make one picture, or find something out, or both.

@@ -30,7 +30,7 @@ class Backdrop:
     def __init__(self, session: Session, manifest: Manifest, size_px: tuple[int, int], *, seed: int) -> None:
         self.session = session
         self.parameters, self.defaults = manifest.parameters, manifest.defaults
-        self.continuous, self.channels = True, 3
+        self.continuous, self.channels, self.behind_s = True, 3, 0.0
         noise, conditions = manifest.inputs
         self._noise, self._conditions, self._output = noise.name, conditions.name, manifest.outputs[0].name
         self._names = [spec.name for spec in manifest.tunables if spec.name != "drift"]
@@ -72,7 +72,7 @@ class Backdrop:
         """Bring out what edges there are, and paint it at the size that is wanted."""
         size_px = (out.shape[1], out.shape[0])
         if self._brush.size_px != size_px:
-            self._brush = Brush(size_px)
+            self._brush.fit(size_px)
         bgr = cv2.merge([picture[2], picture[1], picture[0]])
         soft = cv2.GaussianBlur(bgr, (0, 0), 1.2)
         crisp = cv2.addWeighted(bgr, 1 + _SHARPNESS, soft, -_SHARPNESS, 0)

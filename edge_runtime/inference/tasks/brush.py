@@ -29,6 +29,8 @@ class _Size(NamedTuple):
 _SIZES = (_Size(0.19, 0.046, 2.4, 0.25), _Size(0.11, 0.025, 2.0, 0.35), _Size(0.055, 0.012, 1.6, 0.5))
 _BEND, _WOBBLE_RAD = 0.55, 0.22
 _RELIEF_SHARE = 0.035
+_LAID_OUT_PX = 720
+"""Height that strokes are laid out at, at most: a second on one core. Larger paintings have the same ones, enlarged."""
 _UNLIT = 200.0
 """The relief's value for paint as it is; 255 is the brightest it can get."""
 
@@ -50,14 +52,23 @@ class Brush:
     """Paints at one size. Used from one thread; keeps three scratch pictures of that size."""
 
     def __init__(self, size_px: tuple[int, int], *, seed: int = 1) -> None:
-        """Lay out the strokes: a few tenths of a second."""
-        self.size_px = size_px
-        canvas = _lay_out(size_px, np.random.default_rng(seed))
-        self._maps = [_look_up(where) for where in (canvas.top, canvas.under)]
-        self._shares = canvas.share, 1 - canvas.share
-        lit = (_UNLIT * (1 + _RELIEF_SHARE * canvas.relief)).clip(0, 255).round().astype(np.uint8)
-        self._relief = cv2.merge([lit, lit, lit])
+        """Lay out the strokes: up to a second."""
+        height = min(size_px[1], _LAID_OUT_PX)
+        laid_px = (max(1, round(size_px[0] * height / size_px[1])), height)
+        self._canvas = _lay_out(laid_px, np.random.default_rng(seed))
+        self.fit(size_px)
+
+    def fit(self, size_px: tuple[int, int]) -> None:
+        """Paint at another size from now on, with the same strokes. Takes milliseconds."""
+        self.size_px, canvas = size_px, self._canvas
         width, height = size_px
+        self._maps = [_look_up(where, size_px) for where in (canvas.top, canvas.under)]
+        share, relief = (
+            cv2.resize(of, size_px, interpolation=cv2.INTER_LINEAR) for of in (canvas.share, canvas.relief)
+        )
+        self._shares = share, 1 - share
+        lit = (_UNLIT * (1 + _RELIEF_SHARE * relief)).clip(0, 255).round().astype(np.uint8)
+        self._relief = cv2.merge([lit, lit, lit])
         self._large, self._top, self._under = (np.empty((height, width, 3), np.uint8) for _ in range(3))
 
     def paint(self, picture: FrameBgr, out: FrameBgr) -> None:
@@ -74,10 +85,12 @@ class Brush:
         cv2.multiply(self._large, self._relief, dst=out, scale=1 / _UNLIT)
 
 
-def _look_up(where: Array) -> tuple[Array, Array]:
-    fixed, fraction = cv2.convertMaps(
-        np.ascontiguousarray(where[..., 0]), np.ascontiguousarray(where[..., 1]), cv2.CV_16SC2
-    )
+def _look_up(where: Array, size_px: tuple[int, int]) -> tuple[Array, Array]:
+    """Where every pixel of a painting of that size takes its colour from, the way `remap` reads it fastest."""
+    height, width = where.shape[:2]
+    there = cv2.resize(where, size_px, interpolation=cv2.INTER_NEAREST)  # between two strokes lies no third one
+    xs, ys = there[..., 0] * np.float32(size_px[0] / width), there[..., 1] * np.float32(size_px[1] / height)
+    fixed, fraction = cv2.convertMaps(xs, ys, cv2.CV_16SC2)
     return fixed, fraction
 
 

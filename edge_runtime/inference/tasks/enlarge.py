@@ -30,7 +30,7 @@ class Enlarge:
     def __init__(self, session: Session, manifest: Manifest) -> None:
         self.session = session
         self.parameters, self.defaults = manifest.parameters, manifest.defaults
-        self.continuous, self.channels = False, 3
+        self.continuous, self.channels, self.behind_s = False, 3, 0.0
         self._large = np.empty((0, 0, 3), np.uint8)
         self._grid = (np.empty(0, np.float32), np.empty(0, np.float32))
 

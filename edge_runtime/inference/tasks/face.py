@@ -19,8 +19,9 @@ from edge_runtime.slots import Array
 
 AT_LEAST, STILL_AT_LEAST = 0.5, 0.25
 """Score of a face that comes, and of one that is followed already."""
-_CALM = 0.5
-"""How far a cover goes towards where the face is now, in one picture; it is large enough for the rest."""
+_CALM, _LAG = 0.5, 0.12
+"""How far a cover goes towards where the face is now, in one picture, and how far behind it may be, in faces: whoever
+stands has a cover that does not tremble, and whoever walks is covered all the same, since covers are larger."""
 KEEP_S = 1.0
 _SIDE_PX = 128
 _SAME = 0.3
@@ -47,7 +48,7 @@ class Face:
     def __init__(self, session: Session, manifest: Manifest) -> None:
         self.session = session
         self.parameters, self.defaults = manifest.parameters, manifest.defaults
-        self.continuous, self.channels = False, 3
+        self.continuous, self.channels, self.behind_s = False, 3, 0.0
         self._input = manifest.inputs[0].name
         self._anchors = anchors()
         self._tracks: Tracks[Box] = Tracks(KEEP_S)
@@ -57,7 +58,6 @@ class Face:
             raise SessionError("face runs on a picture; give the model an input")
         frame = work.frames[0][:, :, :3]
         faces = merged([box for part in parts(frame.shape[1], frame.shape[0]) for box in self._faces(frame, part)])
-        followed = {id(track): track.thing for track in self._tracks.all}
         known = [
             box
             for score, box in faces
@@ -65,9 +65,7 @@ class Face:
         ]
         shown = self._tracks.update([(box, box) for box in known], work.at_s)
         for track in shown:
-            if before := followed.get(id(track)):
-                left, top, right, bottom = (a + _CALM * (b - a) for a, b in zip(before, track.box, strict=True))
-                track.thing = left, top, right, bottom
+            track.thing = _calmed(track.before, track.box)
         height, width = out.shape[:2]
         smaller = frame.shape[1] > width
         cv2.resize(frame, (width, height), dst=out, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
@@ -96,6 +94,18 @@ class Face:
 
     def reset(self) -> None:
         """Nothing: what was covered stays covered until it is old."""
+
+
+def _calmed(before: Box | None, box: Box) -> Box:
+    """Where the cover goes: some of the way from where it was, never far behind."""
+    if before is None:
+        return box
+    width, height = _LAG * (box[2] - box[0]), _LAG * (box[3] - box[1])
+    left, top, right, bottom = (
+        min(now + lag, max(now - lag, was + _CALM * (now - was)))
+        for was, now, lag in zip(before, box, (width, height, width, height), strict=True)
+    )
+    return left, top, right, bottom
 
 
 def parts(width: int, height: int) -> list[tuple[int, int, int, int]]:

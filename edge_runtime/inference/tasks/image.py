@@ -31,6 +31,7 @@ class Image:
         self._numbers = [(spec, named_after(spec, readings)) for spec in manifest.outputs if not layout(spec)]
         pictures = [(spec, found) for spec in manifest.outputs if (found := layout(spec))]
         self._picture = pictures[0] if pictures else None
+        self.behind_s = 0.0
         self.channels = 4 if self._picture and self._picture[1].channels != 3 else 3
 
     def run(self, work: Work, out: FrameBgr) -> Mapping[str, Value]:

@@ -48,7 +48,7 @@ class Interpolate:
     def __init__(self, session: Session, manifest: Manifest) -> None:
         self.session = session
         self.parameters, self.defaults = manifest.parameters, manifest.defaults
-        self.continuous, self.channels = True, 3
+        self.continuous, self.channels, self.behind_s = True, 3, 0.0
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self.reset()
 
@@ -56,7 +56,7 @@ class Interpolate:
         self._newest: Array | None = None
         self._pair: _Pair | None = None
         self._captured_s = self._arrived_s = -1.0
-        self._interval_s = 0.0
+        self._interval_s = self.behind_s = 0.0
 
     def run(self, work: Work, out: FrameBgr) -> Mapping[str, Value]:
         if not work.frames:
@@ -69,10 +69,11 @@ class Interpolate:
         else:
             newest = self._newest
         if self._pair is None:
-            out[:] = newest
+            out[:], self.behind_s = newest, 0.0
         else:
             share = min(1.0, (work.at_s - self._arrived_s) / self._interval_s)
             between(self._pair, share, out)
+            self.behind_s = (1 - share) * self._interval_s
         return {}
 
     def _take(self, picture: Array, work: Work) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 from edge_runtime.errors import SessionError
 from edge_runtime.inference.manifest import Manifest
 from edge_runtime.inference.session import Session
-from edge_runtime.inference.tasks import FrameBgr, Work
+from edge_runtime.inference.tasks import FrameBgr, Work, check_finite
 from edge_runtime.signals import Value
 from edge_runtime.slots import Array
 
@@ -33,7 +33,7 @@ class Matte:
     def __init__(self, session: Session, manifest: Manifest) -> None:
         self.session = session
         self.parameters, self.defaults = manifest.parameters, manifest.defaults
-        self.continuous, self.channels = False, 4
+        self.continuous, self.channels, self.behind_s = False, 4, 0.0
         self._input, self._output = manifest.inputs[0].name, manifest.outputs[0].name
         height, width = manifest.inputs[0].shape[2:]
         self._size_px = int(width), int(height)
@@ -45,7 +45,9 @@ class Matte:
             raise SessionError("matte runs on a picture; give the model an input")
         seen = _resized(work.frames[0], self._size_px)
         x_nchw = np.ascontiguousarray(seen[None, :, :, ::-1].transpose(0, 3, 1, 2), np.float32) * np.float32(1 / 255)
-        mask = self._steady(self.session.run({self._input: x_nchw})[self._output][0, 0])
+        found = self.session.run({self._input: x_nchw})[self._output][0, 0]
+        check_finite("matte", found)
+        mask = self._steady(found)
         height, width = out.shape[:2]
         picture = _resized(work.frames[-1], (width, height))
         alpha = _refined(mask, self._steady_guide(_resized(work.frames[0], (width, height))))

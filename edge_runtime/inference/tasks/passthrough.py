@@ -21,7 +21,7 @@ class Passthrough:
     def __init__(self, session: Session, manifest: Manifest, *, continuous: bool) -> None:
         self.session = session
         self.parameters, self.defaults = manifest.parameters, manifest.defaults
-        self.continuous, self.channels = continuous, 3
+        self.continuous, self.channels, self.behind_s = continuous, 3, 0.0
         self._input, self._output = manifest.inputs[0].name, manifest.outputs[0].name
 
     def run(self, work: Work, out: FrameBgr) -> Mapping[str, Value]:

@@ -31,7 +31,7 @@ class People:
     def __init__(self, session: Session, manifest: Manifest) -> None:
         self.session = session
         self.parameters, self.defaults = manifest.parameters, manifest.defaults
-        self.continuous, self.channels = False, 4
+        self.continuous, self.channels, self.behind_s = False, 4, 0.0
         self._input = manifest.inputs[0].name
         self._multiple_px = 32
         self._tracks: Tracks[Floats] = Tracks(KEEP_S)
@@ -48,16 +48,12 @@ class People:
         poses = decode(self.session.run({self._input: x_nchw}), at_least=AT_LEAST)
         step_s = 1 / 15 if self._at_s is None else max(1e-3, work.at_s - self._at_s)
         self._at_s = work.at_s
-        before = {id(track): track.thing for track in self._tracks.all}
         self._tracks.update([(pose.box, pose.joints) for pose in poses], work.at_s)
-        speeds = [
-            _speed(track, before[id(track)], step_s)
-            for track in self._tracks.all
-            if track.fresh and id(track) in before
-        ]
+        speeds = []
         for track in self._tracks.all:
-            if track.fresh and id(track) in before:
-                track.thing = _settled(track.thing, before[id(track)], step_s)
+            if track.fresh and track.before is not None:
+                speeds.append(_speed(track, track.before, step_s))
+                track.thing = _settled(track.thing, track.before, step_s)
         there = [track for track in self._tracks.all if track.runs >= CONFIRMED_RUNS]
         draw(there, out)
         lively = 1 - float(np.exp(-max(speeds, default=0.0) / (_FULL_SPEED / 2)))

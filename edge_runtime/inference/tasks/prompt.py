@@ -28,7 +28,7 @@ class Prompt:
             raise SessionError(f"{manifest.name}: task = 'prompt' needs its vocabulary under [[assets]]")
         self.session = session
         self.parameters, self.defaults = manifest.parameters, manifest.defaults
-        self.continuous, self.channels = False, 3
+        self.continuous, self.channels, self.behind_s = False, 3, 0.0
         self._words = Words.read(bundle.folder / manifest.assets[0].path)
         self._readings = [reading.name for reading in manifest.readings if reading.name != KNOWN]
         self._silent = self._run("")[0]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from edge_runtime.errors import SessionError
 from edge_runtime.inference.manifest import Manifest
 from edge_runtime.inference.session import Session
-from edge_runtime.inference.tasks import FrameBgr, Work
+from edge_runtime.inference.tasks import FrameBgr, Work, check_finite
 from edge_runtime.inference.tasks.stabilise import Stabiliser
 from edge_runtime.signals import Value
 
@@ -26,7 +26,7 @@ class Stylize:
         self.session = session
         self.parameters = manifest.parameters
         self.defaults = manifest.defaults
-        self.continuous, self.channels = False, 3
+        self.continuous, self.channels, self.behind_s = False, 3, 0.0
         self._styles = [f"style.{style}" for style in manifest.styles]
         self._image, self._weights = (spec.name for spec in manifest.inputs)
         self._output = manifest.outputs[0].name
@@ -46,6 +46,7 @@ class Stylize:
         mix = mix_styles([work.number(name) for name in self._styles])
         changed = 1.0 if self._mix is None else float(np.abs(mix - self._mix).sum()) / 2
         (picture,) = self.session.run({self._image: image, self._weights: mix})[self._output]  # (3, h, w) RGB
+        check_finite("stylize", picture)
         self._mix = mix
         bgr = cv2.merge([picture[2], picture[1], picture[0]]) * np.float32(255)
         steady = self._stabiliser.settle_output(bgr, fresh=min(1.0, FRESH_PER_CHANGE * changed))

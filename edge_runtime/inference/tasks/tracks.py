@@ -17,6 +17,8 @@ class Track(Generic[Thing]):
     box: Box
     thing: Thing
     seen_s: float
+    before: Thing | None = None
+    """What it was before the last run; None where it is new."""
     runs: int = 1
     """In how many runs it was seen."""
     fresh: bool = field(default=True)
@@ -35,7 +37,7 @@ class Tracks(Generic[Thing]):
         new = list(found)
         pairs = [(overlap(track.box, box), i, j) for i, track in enumerate(self.all) for j, (box, _) in enumerate(new)]
         for track in self.all:
-            track.fresh = False
+            track.fresh, track.before = False, track.thing
         taken: set[int] = set()
         for share, i, j in sorted(pairs, reverse=True):
             track = self.all[i]
