@@ -15,16 +15,19 @@ all [NAME ...]          every step of every student
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from export.bundle import LARGE_FP32_BYTES, write_bundle
+from edge_runtime.errors import EdgeError, SessionError
+from edge_runtime.inference.tensorrt import library_name
+from export.bundle import LARGE_FP32_BYTES, sha256, write_bundle
 from export.errors import ExportError
 from export.gallery import make_gallery
 from export.quantize import FILES, Quantizer, check_fp16_weights
 from export.run import Run
-from export.samples import make_samples
+from export.samples import SHEET, make_samples
 from export.signing import sign
 from export.sources import all_sources, fetch
 from export.students import NAMES, Bound, Student, open_student
@@ -32,7 +35,9 @@ from export.to_tensorrt import build_engines
 from export.verify import HEADER, verify
 
 ROOT = Path(__file__).parent.parent
+SHIPPED = ROOT / "models"
 _FULL = 1.0
+_JUDGED = "bounds.json"
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -40,7 +45,7 @@ def main(given: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(given)
     try:
         return _obey(arguments)
-    except ExportError as error:
+    except (ExportError, EdgeError) as error:
         print(f"export: {error}", file=sys.stderr)
         return 2
 
@@ -61,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         "--budget", type=float, default=_FULL, help="share of the full training; 0.002 proves the pipeline"
     )
     parser.add_argument("--fresh", action="store_true", help="forget what was trained before with this seed and budget")
-    parser.add_argument("--out", type=Path, default=ROOT / "models", metavar="DIR", help="where bundles are (models/)")
+    parser.add_argument("--out", type=Path, default=SHIPPED, metavar="DIR", help="where bundles are (models/)")
     parser.add_argument("--key", type=Path, metavar="PEM", help="bundle, all: sign with this Ed25519 key")
     parser.add_argument(
         "--capability", action="append", default=[], metavar="N.N", help="tensorrt: compute capability, e.g. 8.6"
@@ -71,37 +76,43 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _obey(arguments: argparse.Namespace) -> int:
-    if arguments.step == "sources":
-        for name, source in all_sources().items():
-            fetch(name)
-            print(f"{name:18} {source}  {source.licence}")
-        return 0
-    if arguments.step == "gallery":
-        for line in make_gallery(ROOT, arguments.names):
+    _refuse_what_destroys(arguments)
+    if arguments.step in _ALONE:
+        for line in _ALONE[arguments.step](arguments):
             print(line, flush=True)
-        return 0
-    if arguments.step == "samples":
-        shown = arguments.names or sorted(path.parent.name for path in arguments.out.glob("*/samples.jpg"))
-        for name in shown:
-            print(make_samples(arguments.out, name), flush=True)
         return 0
     names = arguments.names or [name.replace("_", "-") for name in NAMES]
     students = [open_student(name) for name in names]
-    runs = {
-        name: Run.open(
-            name, seed=arguments.seed, device=arguments.device, budget=arguments.budget, fresh=arguments.fresh
-        )
-        for name in names
-    }
+    given = {key: getattr(arguments, key) for key in ("seed", "device", "budget", "fresh")}
+    runs = {name: Run.open(name, **given) for name in names}
     if arguments.step == "verify":
         return _verify(arguments, runs)
     for student in students:
         for step in _STEPS if arguments.step == "all" else (arguments.step,):
             _ACTIONS[step](student, runs[student.name], arguments)
-            if step == "bundle" and arguments.key:
-                public = sign(arguments.out / student.name, arguments.key)
-                print(f"{student.name}: signed; trusted_keys = [{json.dumps(public)}]")
     return _verify(arguments, runs) if arguments.step == "all" and arguments.budget == _FULL else 0
+
+
+def _refuse_what_destroys(arguments: argparse.Namespace) -> None:
+    if arguments.fresh and arguments.step not in {"distil", "all"}:
+        raise ExportError(f"{arguments.step} trains nothing: --fresh belongs to distil and all")
+    if arguments.budget != _FULL and arguments.step in {"bundle", "all"} and arguments.out == SHIPPED:
+        raise ExportError(f"--budget {arguments.budget:g} makes no bundle to ship: name another folder with --out DIR")
+
+
+def _sources(_: argparse.Namespace) -> Iterator[str]:
+    for name, source in all_sources().items():
+        fetch(name)
+        yield f"{name:18} {source}  {source.licence}"
+
+
+def _gallery(arguments: argparse.Namespace) -> Iterator[str]:
+    yield from make_gallery(ROOT, arguments.names)
+
+
+def _samples(arguments: argparse.Namespace) -> Iterator[str]:
+    for name in arguments.names or sorted(path.parent.name for path in arguments.out.glob(f"*/{SHEET}")):
+        yield str(make_samples(arguments.out, name))
 
 
 def _verify(arguments: argparse.Namespace, runs: dict[str, Run]) -> int:
@@ -125,23 +136,34 @@ def _distil(student: Student, run: Run, _: argparse.Namespace) -> None:
 
 def _onnx(student: Student, run: Run, _: argparse.Namespace) -> None:
     path = run.path(FILES["fp32"])
+    _forget_variants(run)
     student.to_onnx(run, path)
     print(f"{student.name}: {path.name} {path.stat().st_size / 1e6:.2f} MB")
 
 
 def _quantize(student: Student, run: Run, _: argparse.Namespace) -> None:
     quantizer = Quantizer(student, run, _network(run))
-    measured = {}
+    measured: dict[str, Any] = {}
+    _forget_variants(run)
     for precision in student.precisions:
-        bounds = quantizer.make(precision, run.path(FILES[precision]))
+        path = run.path(FILES[precision])
+        bounds = quantizer.make(precision, path)
         held = all(bound.holds for bound in bounds)
-        measured[precision] = [asdict(bound) for bound in bounds]
+        if held:
+            measured[precision] = {"sha256": sha256(path), "bounds": [asdict(bound) for bound in bounds]}
         words = ", ".join(f"{bound.what} {bound.seen:.4g}" for bound in bounds)
         print(f"{student.name}: {precision} {'holds' if held else 'does not hold and is left out'}: {words}")
-    run.path("bounds.json").write_text(json.dumps(measured), encoding="utf-8")
+    run.path(_JUDGED).write_text(json.dumps(measured), encoding="utf-8")
 
 
 def _tensorrt(student: Student, run: Run, arguments: argparse.Namespace) -> None:
+    try:
+        library_name()
+    except SessionError as error:
+        if arguments.step == "tensorrt":
+            raise
+        print(f"{student.name}: no engine is tried here: {error}")
+        return
     for built in build_engines(student, run, _variants(run), arguments.capability):
         print(f"{student.name}: {built.precision} engine {built.mb:.2f} MB in {built.took_s:.1f} s by {built.by}")
 
@@ -151,13 +173,30 @@ def _bundle(student: Student, run: Run, arguments: argparse.Namespace) -> None:
     if fp32.stat().st_size > LARGE_FP32_BYTES:
         check_fp16_weights(fp32)
         del variants["fp32"]
-    stored = run.path("bounds.json")
-    measured = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else {}
-    bounds = {precision: [Bound(**bound) for bound in measured.get(precision, [])] for precision in variants} | {
-        "teacher": student.against_teacher(run, fp32)
-    }
+    bounds = {precision: _judged(run, precision, path) for precision, path in variants.items() if precision != "fp32"}
+    bounds["student"] = student.against_teacher(run, fp32)
     write_bundle(student, run, variants, out / student.name, bounds)
     print(f"{student.name}: {out / student.name} holds {', '.join(variants)}")
+    if (SHIPPED / student.name / SHEET).exists():
+        print(f"{student.name}: {make_samples(out, student.name)}")
+    if arguments.key:
+        public = sign(out / student.name, arguments.key)
+        print(f"{student.name}: signed; trusted_keys = [{json.dumps(public)}]")
+
+
+def _judged(run: Run, precision: str, path: Path) -> list[Bound]:
+    """What was measured of a variant, of this very file."""
+    stored = run.path(_JUDGED)
+    of = json.loads(stored.read_text(encoding="utf-8")).get(precision) if stored.exists() else None
+    if of is None or of["sha256"] != sha256(path):
+        raise ExportError(f"{run.name}: nobody judged {path.name}; type: python -m export quantize {run.name}")
+    return [Bound(**bound) for bound in of["bounds"]]
+
+
+def _forget_variants(run: Run) -> None:
+    """They were made of another fp32 file, or are about to be made again."""
+    for name in (_JUDGED, *(name for precision, name in FILES.items() if precision != "fp32")):
+        run.path(name).unlink(missing_ok=True)
 
 
 def _variants(run: Run) -> dict[str, Path]:
@@ -173,6 +212,7 @@ def _network(run: Run) -> Path:
     return path
 
 
+_ALONE = {"sources": _sources, "gallery": _gallery, "samples": _samples}
 _ACTIONS = {"distil": _distil, "onnx": _onnx, "quantize": _quantize, "tensorrt": _tensorrt, "bundle": _bundle}
 _STEPS = ("distil", "onnx", "quantize", "tensorrt", "bundle")
 

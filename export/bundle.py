@@ -3,7 +3,6 @@
 import hashlib
 import re
 import shutil
-import statistics
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,12 +36,12 @@ def write_bundle(
         run: where calibration and held-out inputs come from.
         variants: precision to file; all have held their bounds.
         folder: of the bundle; made where it is not there.
-        bounds: precision to what was measured; "teacher" too.
+        bounds: precision to what was measured; of the student itself under "student".
 
     Raises:
         ExportError: a file is too large, or a bound does not hold.
     """
-    if run.budget == 1 and (broken := [bound for bound in bounds.get("teacher", ()) if not bound.holds]):
+    if run.budget == 1 and (broken := [bound for bound in bounds.get("student", ()) if not bound.holds]):
         raise ExportError(f"{student.name}: {broken[0].what} {broken[0].seen:.4g} breaks {broken[0].limit:g}")
     folder.mkdir(parents=True, exist_ok=True)
     for precision, path in variants.items():
@@ -93,7 +92,7 @@ def sha256(path: Path) -> str:
 
 
 def milliseconds(files: Mapping[str, Path], inputs: Mapping[str, Arrays]) -> dict[str, float]:
-    """Median of a run on one thread, the files taking turns so that a busy machine is unfair to all alike.
+    """Shortest run on one thread, the files taking turns: whatever else the machine does only makes a run longer.
 
     Args:
         files: networks by name.
@@ -107,7 +106,7 @@ def milliseconds(files: Mapping[str, Path], inputs: Mapping[str, Arrays]) -> dic
             run_network(network, inputs[name])
             if number >= 2:
                 taken[name].append((time.perf_counter() - start_s) * 1e3)
-    return {name: statistics.median(values) for name, values in taken.items()}
+    return {name: min(values) for name, values in taken.items()}
 
 
 def _key(precision: str, bound: Bound) -> str:
@@ -132,7 +131,7 @@ def _write_figures(
         + " |"
         for precision in variants
     ]
-    others = [f"* {bound.what}: {bound.seen:.4g}" for bound in bounds.get("teacher", ())]
+    others = [f"* {bound.what}: {bound.seen:.4g}" for bound in bounds.get("student", ())]
     table = "\n".join(
         [
             "| precision | size | time, 1 thread, first = 1 | held-out inputs, beside fp32 |",

@@ -26,7 +26,6 @@ SCREEN_PX = (1280, 720)
 _CLIP_PX = (480, 270)
 _CLIP_RATE_HZ, _CLIP_S = 10, 3.0
 _QUALITY = 72
-_DISPLAY = 97
 _STARTING_S = 40.0
 _QUIET = """
 include = ["{configs}/venues/small.toml", "{configs}/venues/prompt.toml", "{configs}/scenes/{scene}.toml"]
@@ -55,8 +54,8 @@ SHOTS = (
     Shot("window", "Weather window", "`backdrop`, told by `prompt`: *thunderstorm over the harbour at midnight*.",
          "thunderstorm over the harbour at midnight"),
     Shot("window", "The same window", "*a sunny morning over the wheat*.", "a sunny morning over the wheat"),
-    Shot("mirror", "Mirror", "`stylize`: whoever stands before it is painted as the audience votes."),
-    Shot("quick", "Quick mirror", "`stylize-lite`: six styles for a small CPU."),
+    Shot("mirror", "Mirror", "`stylize`, then `enlarge`: whoever stands before it is painted as the audience votes."),
+    Shot("quick", "Quick mirror", "`stylize-lite`, then `enlarge`: six styles for a small CPU."),
     Shot("portal", "Portal", "`matte` over `backdrop`: people step into another weather."),
     Shot("crowd", "Crowd", "`people`: movement and raised hands drive the particles."),
     Shot("between", "In between", "`interpolate`: a painter of twelve pictures a second, seen at sixty."),
@@ -73,6 +72,9 @@ def make_gallery(root: Path, scenes: list[str]) -> Iterator[str]:
     """
     if shutil.which("Xvfb") is None:
         raise ExportError("the gallery needs a virtual screen; on Debian or Ubuntu type: sudo apt-get install -y xvfb")
+    known = [shot.scene for shot in SHOTS]
+    if unknown := [scene for scene in scenes if scene not in known]:
+        raise ExportError(f"no scene {unknown[0]!r} in the gallery; known: {', '.join(dict.fromkeys(known))}")
     folder = root / "docs" / "gallery"
     folder.mkdir(parents=True, exist_ok=True)
     for number, shot in enumerate(SHOTS):
@@ -92,10 +94,13 @@ def make_gallery(root: Path, scenes: list[str]) -> Iterator[str]:
 def _screen() -> Iterator[tuple[str, Path]]:
     with tempfile.TemporaryDirectory() as folder:
         size = f"{SCREEN_PX[0]}x{SCREEN_PX[1]}x24"
-        command = ["Xvfb", f":{_DISPLAY}", "-screen", "0", size, "-fbdir", folder, "-nolisten", "tcp"]
-        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = ["Xvfb", "-displayfd", "1", "-screen", "0", size, "-fbdir", folder, "-nolisten", "tcp"]
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
-            yield f":{_DISPLAY}", Path(folder) / "Xvfb_screen0"
+            number = server.stdout.readline().strip() if server.stdout else ""
+            if not number:
+                raise ExportError("Xvfb did not start; type it by hand to see why: Xvfb -displayfd 1")
+            yield f":{number}", Path(folder) / "Xvfb_screen0"
         finally:
             server.terminate()
             server.wait()
@@ -115,10 +120,12 @@ def _photograph(root: Path, shot: Shot, display: str, screen_file: Path) -> list
         try:
             _wait(show, screen_file)
             if shot.prompt:
-                subprocess.run(
+                said = subprocess.run(
                     [*runtime, "send", "local", "prompt", f"text={shot.prompt}"],
-                    env=environment, cwd=root, check=True, capture_output=True,
+                    env=environment, cwd=root, check=False, capture_output=True, text=True,
                 )  # fmt: skip
+                if said.returncode:
+                    raise ExportError(f"the prompt was not taken: {said.stderr.strip() or said.stdout.strip()}")
             _pause(shot.after_s)
             frames = []
             for _ in range(round(_CLIP_RATE_HZ * _CLIP_S)):
@@ -170,7 +177,8 @@ def _page() -> str:
     lines = [
         "# Gallery", "",
         "Every scene that ships, photographed off a virtual screen of 1280x720 while it ran with the recorded venue",
-        "and the synthetic camera. Made by `python -m export gallery`; see it live with `make run SCENE=window`.", "",
+        "(the window: with a prompt, and no venue) and the synthetic camera. Made by `python -m export gallery`; see",
+        "it live with `make run SCENE=window`.", "",
     ]  # fmt: skip
     for number, shot in enumerate(SHOTS):
         name = f"gallery/{number + 1}-{shot.scene}"

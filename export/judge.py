@@ -38,13 +38,14 @@ class Judge:
         return cls(groups, weights, mean, scale)
 
     def right(self, pictures: Sequence[Rgb], said: Floats) -> dict[str, float]:
-        """Share of pictures, by group, whose largest class is the one that was said most."""
+        """Share of pictures, by group, whose largest class is the one that was said most; of those that say any."""
         seen = _features(pictures)
         answers = np.c_[(seen - self._mean) / self._scale, np.ones(len(seen))] @ self._weights
         found, start = {}, 0
         for name, classes in self._groups.items():
             part = slice(start, start + len(classes))
-            found[name] = float((answers[:, part].argmax(1) == said[:, part].argmax(1)).mean())
+            any_said = said[:, part].max(1) > 0
+            found[name] = float((answers[any_said, part].argmax(1) == said[any_said, part].argmax(1)).mean())
             start += len(classes)
         return found
 

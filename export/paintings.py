@@ -1,7 +1,8 @@
-"""Paintings to learn styles from: works whose painters died more than seventy years ago.
+"""Paintings to learn styles from: works whose painters died a hundred years ago or more.
 
 GCompris keeps them as jigsaw puzzles; the pieces are laid out again where its boards say they belong. The works are
-in the public domain; the scans come from the WebMuseum by way of GCompris. They are trained on and never committed.
+in the public domain; the scans come from the WebMuseum by way of GCompris, which marks them GPL-3+. They are trained
+on and never committed.
 """
 
 import re

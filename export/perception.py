@@ -49,4 +49,7 @@ def matte_flicker(fp32: Path, described: Mapping[str, Any]) -> list[Bound]:
                 changes[name].append(float(np.abs(alpha - last[name]).mean()))
             last[name] = alpha
     before, after = float(np.mean(changes["bare"])), float(np.mean(changes["steady"]))
-    return [Bound("flicker of the bare network", before), Bound("flicker of the task beside it", after / before, 0.5)]
+    return [
+        Bound("flicker of the task without memory", before),
+        Bound("flicker of the task beside that", after / before, 0.5),
+    ]

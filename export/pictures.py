@@ -1,7 +1,8 @@
-"""Pictures to train on: photographs that are in the public domain or under CC0, paintings whose painters are long dead.
+"""Pictures to train on: photographs that are in the public domain or under CC0, and panoramas under CC0.
 
-They come out of the resource archives of GCompris, whose README files name author, source and licence of each file;
-whatever says anything else is left out. Panoramas of light (CC0) give skies. Nothing of this is ever committed.
+Photographs come out of the resource archives of GCompris, whose README files name author, source and licence of each
+file; whatever says anything else is left out. Paintings are another matter: see `export.paintings`. Panoramas of light
+give skies. Nothing of this is ever committed.
 """
 
 import base64

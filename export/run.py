@@ -46,8 +46,9 @@ class Run:
     def open(cls, name: str, *, seed: int = 0, device: str = "cpu", budget: float = 1.0, fresh: bool = False) -> "Run":
         """The run of one student, its folder made, or made anew. Another seed or budget has another folder."""
         folder = cache_folder() / "runs" / f"{name}-s{seed}-b{budget:g}"
-        if fresh:
-            shutil.rmtree(folder, ignore_errors=True)
+        if fresh and folder.exists():
+            print(f"{name}: what was trained before is forgotten: {folder}")
+            shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
         return cls(name, folder, seed, device, budget)
 
@@ -184,7 +185,8 @@ def train(  # noqa: PLR0915 - one loop, read from top to bottom
                 run.save_sheet(f"{stage}-{number + 1:06d}", sheet())
     if mean:
         model.load_state_dict(mean)
-    torch.save(model.state_dict(), run.path(f"{stage}.pt"))
+    with whole(run.path(f"{stage}.pt")) as fresh:
+        torch.save(model.state_dict(), fresh)
     seconds = spent_s + time.monotonic() - started_s
     run.path(f"{stage}.done").write_text(
         json.dumps({"recipe": recipe, "steps": total, "seconds": round(seconds), "losses": running}), encoding="utf-8"
@@ -221,10 +223,17 @@ def _update_mean(mean: dict[str, torch.Tensor], model: torch.nn.Module, decay: f
                 mean[key].lerp_(value, 1.0 - decay)
 
 
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A file to write that takes its name once it is whole: a training may be killed at any time."""
+    fresh = path.with_name(f"{path.name}.new")
+    yield fresh
+    fresh.replace(path)
+
+
 def _save(run: Run, stage: str, state: dict[str, Any]) -> None:
-    fresh = run.path(f"{stage}.checkpoint.new")
-    torch.save(state, fresh)
-    fresh.replace(run.path(f"{stage}.checkpoint"))
+    with whole(run.path(f"{stage}.checkpoint")) as fresh:
+        torch.save(state, fresh)
 
 
 def _load(run: Run, stage: str) -> dict[str, Any] | None:

@@ -79,8 +79,7 @@ def fetch(name: str) -> Path:
         missing = [member for member in source.members if not (unpacked / member).is_file()]
         if missing:
             raise ExportError(f"source {name!r} ({source}): {missing[0]} is not in the archive")
-        with_suffix = unpacked.rename(folder.with_suffix(".new"))
-        with_suffix.replace(folder)
+        unpacked.rename(folder)
     return folder
 
 
@@ -115,14 +114,18 @@ def _download(source: Source, folder: Path) -> Path:
             command, cwd=folder, capture_output=True, text=True, timeout=_CLIENT_TIMEOUT_S, check=False
         )
     except FileNotFoundError as error:
-        raise ExportError(f"source {source.name!r} needs {command[0]!r}, which is not installed") from error
+        raise ExportError(f"source {source.name!r} needs {command[0]!r}, which is not installed: install it") from error
     except subprocess.TimeoutExpired as error:
-        raise ExportError(f"source {source.name!r}: {command[0]} did not finish in {_CLIENT_TIMEOUT_S:g} s") from error
+        raise ExportError(
+            f"source {source.name!r}: {command[0]} did not finish in {_CLIENT_TIMEOUT_S:g} s; "
+            "check the network and type it again"
+        ) from error
     archives = [path for path in folder.iterdir() if path.suffix in {".whl", ".tgz", ".deb"}]
     if done.returncode or len(archives) != 1:
         said = (done.stderr or done.stdout).strip().splitlines()
         raise ExportError(
-            f"source {source.name!r}: {source} cannot be fetched: {said[-1] if said else 'no archive came'}"
+            f"source {source.name!r}: {source} cannot be fetched: {said[-1] if said else 'no archive came'}; "
+            f"it has to come from {source.registry}, in this version and no other"
         )
     return archives[0]
 

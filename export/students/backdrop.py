@@ -1,7 +1,7 @@
 """backdrop: landscapes out of nothing but noise and conditions, in one step.
 
 A rectified flow learns to draw what `export.skies` draws by rule and what free photographs and panoramas show, under
-their conditions; a student learns to do the flow's twelve steps at once.
+their conditions; a student learns to do the flow's ten steps at once.
 """
 
 import functools
@@ -21,7 +21,7 @@ from export.judge import Judge
 from export.metrics import lpips_like, ssim
 from export.nets.backdrop import ENLARGED, BackdropNet, OneStep, Painter
 from export.pictures import Rgb, crop, look, panoramas, photos, tiles
-from export.run import Run, Stage, step_rng, train
+from export.run import Run, Stage, step_rng, train, whole
 from export.skies import BANDS, MOODS, PLACES, TIMES, WEATHERS, Conditions, bands, draw, random_conditions, weathered
 from export.students import Arrays, Bound
 from export.to_onnx import open_network, run_network, write_onnx
@@ -102,10 +102,9 @@ class Backdrop:
     def _shorten(self, run: Run, teacher: BackdropNet) -> None:
         net = new_net(run.device)
         net.load_state_dict(teacher.state_dict())
-        if not run.done(_STUDENT.name):
-            noises, conditions, drawn = _pairs(run, teacher)
 
         def step(number: int) -> dict[str, Tensor]:
+            noises, conditions, drawn = _pairs(run, teacher)
             chosen = torch.from_numpy(step_rng(run, "student", number).integers(0, len(noises), _BATCH))
             z = noises[chosen].float()
             with torch.autocast(run.device, torch.bfloat16):
@@ -308,6 +307,7 @@ def one_step(net: BackdropNet, noise: Tensor, conditions: Tensor) -> Tensor:
     return (noise + velocity).clamp(-1, 1)
 
 
+@functools.lru_cache(1)
 def _pairs(run: Run, teacher: BackdropNet) -> tuple[Tensor, Tensor, Tensor]:
     """Noise, conditions and what the flow draws of them. Noises are Gaussian; conditions as they are set live."""
     path = run.path("pairs.pt")
@@ -328,7 +328,8 @@ def _pairs(run: Run, teacher: BackdropNet) -> tuple[Tensor, Tensor, Tensor]:
         if i % 20 == 0:
             print(f"backdrop pairs {(i + 1) * _BATCH}/{count}", flush=True)
     pairs = {"noises": torch.cat(noises), "conditions": torch.cat(conditions), "drawn": torch.cat(pictures)}
-    torch.save(pairs, path)
+    with whole(path) as fresh:
+        torch.save(pairs, fresh)
     return pairs["noises"], pairs["conditions"], pairs["drawn"]
 
 
@@ -348,7 +349,8 @@ class Drawn:
         if not path.exists():
             rng, count = run.rng("drawn"), max(64, run.steps(_DRAWN))
             pairs = [(draw(conditions, rng, SIZE_PX), conditions.vector()) for conditions in _many(rng, count)]
-            np.savez(path, pictures=np.stack([p for p, _ in pairs]), conditions=np.stack([c for _, c in pairs]))
+            with whole(path) as fresh, fresh.open("wb") as file:
+                np.savez(file, pictures=np.stack([p for p, _ in pairs]), conditions=np.stack([c for _, c in pairs]))
         with np.load(path) as stored:
             return cls(stored["pictures"], stored["conditions"])
 

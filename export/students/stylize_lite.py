@@ -54,7 +54,7 @@ class StylizeLite:
             picture: Tensor = teacher(image, _for_teacher(mixes))
             return picture
 
-        step = stylize.steady_step(run, _LITE_STAGE, net, teacher=painted, grams=grams, mix=_mixes, likeness=_LIKENESS)
+        step = stylize.steady_step(run, _LITE_STAGE, net, stylize.Aims(painted, grams, likeness=_LIKENESS), mix=_mixes)
         train(run, replace(_LITE_STAGE, teacher=fingerprint), net, step, sheet=stylize.sheet_of(net, len(STYLES)))
 
     def to_onnx(self, run: Run, path: Path) -> None:
