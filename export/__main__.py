@@ -20,6 +20,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from edge_runtime.errors import EdgeError, SessionError
 from edge_runtime.inference.tensorrt import library_name
 from export.bundle import LARGE_FP32_BYTES, sha256, write_bundle
@@ -131,7 +133,8 @@ def _verify(arguments: argparse.Namespace, runs: dict[str, Run]) -> int:
 def _distil(student: Student, run: Run, _: argparse.Namespace) -> None:
     for name in student.sources:
         fetch(name)
-    student.distil(run)
+    with torch.device(run.device):
+        student.distil(run)
 
 
 def _onnx(student: Student, run: Run, _: argparse.Namespace) -> None:

@@ -37,8 +37,9 @@ class Vgg16(nn.Module):
                     folder = f"block{block}/layers/conv2d{f'_{number}' if number else ''}/vars"
                     kernel_hwio, bias = np.asarray(weights[f"{folder}/0"]), np.asarray(weights[f"{folder}/1"])
                     convolution = nn.Conv2d(kernel_hwio.shape[2], kernel_hwio.shape[3], 3, padding=1)
-                    convolution.weight.data = torch.from_numpy(kernel_hwio).permute(3, 2, 0, 1).contiguous()
-                    convolution.bias.data = torch.from_numpy(bias)  # type: ignore[union-attr]
+                    convolution.load_state_dict(
+                        {"weight": torch.from_numpy(kernel_hwio).permute(3, 2, 0, 1), "bias": torch.from_numpy(bias)}
+                    )
                     self.convolutions.append(convolution)
                     self.layers.append(f"relu{block}_{number + 1}")
         self.register_buffer("mean", torch.tensor(_MEAN_BGR).view(1, 3, 1, 1), persistent=False)
@@ -60,10 +61,14 @@ class Vgg16(nn.Module):
         raise KeyError(f"VGG16 was not loaded down to {sorted(names - set(found))}")
 
 
-@functools.cache
-def vgg16(last: str = "relu4_3", device: str = "cpu") -> Vgg16:
+def vgg16() -> Vgg16:
     """One frozen VGG16 for everybody in this process. Fetches source "hed" the first time."""
-    return Vgg16(last).to(device).eval()
+    return _vgg16(torch.get_default_device())
+
+
+@functools.cache
+def _vgg16(device: torch.device) -> Vgg16:
+    return Vgg16().to(device).eval()
 
 
 def gram(features_nchw: Tensor) -> Tensor:

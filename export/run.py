@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from export.errors import ExportError
 from export.sources import cache_folder
@@ -192,6 +193,11 @@ def train(  # noqa: PLR0915 - one loop, read from top to bottom
         json.dumps({"recipe": recipe, "steps": total, "seconds": round(seconds), "losses": running}), encoding="utf-8"
     )
     print(f"\n{run.name}: {stage} trained, {total} steps in {seconds / 60:.1f} min")
+
+
+def on_device(array: npt.NDArray[Any]) -> Tensor:
+    """An array as a tensor where everything else is: on the CPU, or on the GPU while `distil` trains there."""
+    return torch.from_numpy(array).to(torch.get_default_device())
 
 
 def step_rng(run: Run, stage: str, number: int) -> np.random.Generator:

@@ -21,7 +21,7 @@ from export.judge import Judge
 from export.metrics import lpips_like, ssim
 from export.nets.backdrop import ENLARGED, BackdropNet, OneStep, Painter
 from export.pictures import Rgb, crop, look, panoramas, photos, tiles
-from export.run import Run, Stage, step_rng, train, whole
+from export.run import Run, Stage, on_device, step_rng, train, whole
 from export.skies import BANDS, MOODS, PLACES, TIMES, WEATHERS, Conditions, bands, draw, random_conditions, weathered
 from export.students import Arrays, Bound
 from export.to_onnx import open_network, run_network, write_onnx
@@ -62,9 +62,9 @@ _GRAIN = 0.06
 _LIKENESS_LAYERS = ("relu1_2", "relu2_2")
 
 
-def new_net(device: str = "cpu") -> BackdropNet:
+def new_net() -> BackdropNet:
     """Untrained."""
-    net = BackdropNet(len(CONDITIONS), channels=(40, 64, 96, 96)).to(device)
+    net = BackdropNet(len(CONDITIONS), channels=(40, 64, 96, 96))
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # twice as fast to train on CPUs
     return net
 
@@ -84,7 +84,7 @@ class Backdrop:
 
     def _teach(self, run: Run) -> BackdropNet:
         torch.manual_seed(run.seed)
-        net = new_net(run.device)
+        net = new_net()
         drawn = Drawn.load(run)
 
         def step(number: int) -> dict[str, Tensor]:
@@ -100,12 +100,12 @@ class Backdrop:
         return net.eval()
 
     def _shorten(self, run: Run, teacher: BackdropNet) -> None:
-        net = new_net(run.device)
+        net = new_net()
         net.load_state_dict(teacher.state_dict())
 
         def step(number: int) -> dict[str, Tensor]:
             noises, conditions, drawn = _pairs(run, teacher)
-            chosen = torch.from_numpy(step_rng(run, "student", number).integers(0, len(noises), _BATCH))
+            chosen = on_device(step_rng(run, "student", number).integers(0, len(noises), _BATCH))
             z = noises[chosen].float()
             with torch.autocast(run.device, torch.bfloat16):
                 velocity = net(z.contiguous(memory_format=torch.channels_last), torch.zeros(_BATCH), conditions[chosen])
@@ -120,7 +120,7 @@ class Backdrop:
 
     def _enlarge(self, run: Run) -> None:
         torch.manual_seed(run.seed)
-        painter = Painter().to(run.device)
+        painter = Painter()
         drawn = Drawn.load(run)
 
         def step(number: int) -> dict[str, Tensor]:
@@ -144,7 +144,7 @@ class Backdrop:
                     torch.nn.functional.interpolate(small, scale_factor=4.0, mode="bicubic"),
                     wanted,
                 ]
-            return tiles([list((p.clamp(0, 1) * 255).byte().permute(0, 2, 3, 1).numpy()) for p in pictures])
+            return tiles([list((p.clamp(0, 1) * 255).byte().permute(0, 2, 3, 1).cpu().numpy()) for p in pictures])
 
         train(run, _PAINTER, painter, step, sheet=sheet)
 
@@ -312,7 +312,7 @@ def _pairs(run: Run, teacher: BackdropNet) -> tuple[Tensor, Tensor, Tensor]:
     """Noise, conditions and what the flow draws of them. Noises are Gaussian; conditions as they are set live."""
     path = run.path("pairs.pt")
     if path.exists():
-        stored = torch.load(path, weights_only=True)
+        stored = torch.load(path, map_location=run.device, weights_only=True)
         return stored["noises"], stored["conditions"], stored["drawn"]
     count = max(2 * _BATCH, run.steps(_PAIRS) // _BATCH * _BATCH)
     rng = run.rng("pairs")
@@ -321,7 +321,7 @@ def _pairs(run: Run, teacher: BackdropNet) -> tuple[Tensor, Tensor, Tensor]:
     for i in range(count // _BATCH):
         torch.manual_seed(run.seed * 7919 + i)
         z = torch.randn(_BATCH, 3, SIZE_PX[1], SIZE_PX[0])
-        c = torch.from_numpy(np.stack([drawn.conditions_alone(rng) for _ in range(_BATCH)]))
+        c = on_device(np.stack([drawn.conditions_alone(rng) for _ in range(_BATCH)]))
         pictures.append(((flow(teacher, z, c) + 1) * 127.5).round().byte())
         noises.append(z.half())
         conditions.append(c)
@@ -364,8 +364,8 @@ class Drawn:
             pictures.append(picture)
             vector = _with_palette(_unsay(base, rng), bands(picture), rng)
             vectors.append(vector * (rng.random() >= _UNGUIDED_SHARE))
-        x = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
-        return x.contiguous(memory_format=torch.channels_last), torch.from_numpy(np.stack(vectors).astype(np.float32))
+        x = on_device(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+        return x.contiguous(memory_format=torch.channels_last), on_device(np.stack(vectors).astype(np.float32))
 
     def _one(self, rng: np.random.Generator) -> tuple[Rgb, npt.NDArray[np.float32]]:
         if rng.random() >= _PHOTO_SHARE:
@@ -394,7 +394,7 @@ class Drawn:
             else:
                 whole = self._photos[int(rng.integers(len(self._photos)))]
             found.append(crop(whole, (160, 160), rng, least=0.8))
-        return torch.from_numpy(np.stack(found)).permute(0, 3, 1, 2).float() / 255
+        return on_device(np.stack(found)).permute(0, 3, 1, 2).float() / 255
 
     def conditions_alone(self, rng: np.random.Generator) -> npt.NDArray[np.float32]:
         """A condition vector as a scene may set it: those of a drawn picture, or a mix of two, some unsaid."""
@@ -440,8 +440,8 @@ def conditions_sheet(sample: Any, columns: int = 8) -> Rgb:
     noise = torch.randn(columns, 3, SIZE_PX[1], SIZE_PX[0])
     rows = []
     for said in _MOMENTS:
-        c = torch.from_numpy(vector(**said)).repeat(columns, 1)
-        pictures = ((sample(noise, c) + 1) * 127.5).byte().permute(0, 2, 3, 1).numpy()
+        c = on_device(vector(**said)).repeat(columns, 1)
+        pictures = ((sample(noise, c) + 1) * 127.5).byte().permute(0, 2, 3, 1).cpu().numpy()
         rows.append(list(pictures))
     return tiles(rows)
 

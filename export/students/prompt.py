@@ -21,7 +21,7 @@ from edge_runtime.inference.tasks.prompt import KNOWN, OUTSIDE, PIECES, TEXT
 from edge_runtime.inference.tasks.words import Words
 from export.bundle import milliseconds
 from export.nets.prompt import PromptNet, PromptReadings, pack_table
-from export.run import Run, Stage, step_rng, train, whole
+from export.run import Run, Stage, on_device, step_rng, train, whole
 from export.skies import BANDS, MOODS, PLACES, TIMES, WEATHERS
 from export.sources import member
 from export.students import Arrays, Bound
@@ -49,7 +49,8 @@ _NO_WORD_SHARE, _USUAL_SHARE = 0.15, 0.5
 _FAR = 0.35
 """Cosine below which a word has nothing to do with any phrase: it may fill a sentence."""
 _JOINTS = (
-    "", "", "", ",", "and", "in", "over", "at", "with", "the", "a", "on", "under", "during", "of", "near", "by", "in the",
+    "", "", "", ",", "and", "in", "over", "at", "with", "the", "a", "on", "under", "during", "of", "near", "by",
+    "in the",
 )  # fmt: skip
 _OPENINGS = ("", "", "", "", "a", "the", "an", "show me", "it is", "there is", "like", "i want", "my", "our", "such a")
 
@@ -258,7 +259,7 @@ def _table(run: Run) -> Tensor:
         reduced = table @ axes[:_DIMENSIONS].T
         with whole(path) as fresh:
             torch.save(torch.from_numpy(reduced / reduced.std()).float(), fresh)
-    stored: Tensor = torch.load(path, weights_only=True)
+    stored: Tensor = torch.load(path, map_location=torch.get_default_device(), weights_only=True)
     return stored
 
 
@@ -276,14 +277,15 @@ class Sentences:
 
     def batch(self, rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor]:
         """Pieces (n, length) and the class of each group (n, groups), 0 for nothing."""
-        pieces, answers = [], []
+        pieces: list[npt.NDArray[np.int64]] = []
+        answers = []
         while len(pieces) < count:
             sentence, answer = self._one(rng)
             if sentence.strip() in self._kept_away:
                 continue
             pieces.append(_numbers(self._words, sentence)[0])
             answers.append(answer)
-        return torch.from_numpy(np.stack(pieces)), torch.tensor(answers)
+        return on_device(np.stack(pieces)), torch.tensor(answers)
 
     def _one(self, rng: np.random.Generator) -> tuple[str, list[int]]:
         answer = [0] * len(self._classes)

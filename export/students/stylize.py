@@ -18,7 +18,7 @@ from export.metrics import flicker, lpips_like, ssim
 from export.nets.stylize import PublishedNet, SteadyNet, StyledNet
 from export.paintings import Painting
 from export.pictures import Rgb, crop, photos, tiles
-from export.run import Run, Stage, step_rng, train
+from export.run import Run, Stage, on_device, step_rng, train
 from export.sources import member
 from export.students import Arrays, Bound
 from export.to_onnx import open_network, run_network, write_onnx
@@ -277,7 +277,7 @@ def published() -> PublishedNet:
 
 def _learn_styles(run: Run) -> PublishedNet:
     """Train the rows of the painted styles, one style a step."""
-    net = published().to(run.device)
+    net = published()
     with torch.no_grad():
         grams = [_grams(to_tensor(_resized(painting.rgb()))) for painting in PAINTED.values()]
         _begin_at_the_likest(net, grams)  # where they are trained already, `train` loads them over it
@@ -308,7 +308,7 @@ def _learn_to_be_steady(run: Run, teacher: PublishedNet) -> SteadyNet:
     are held to the teacher, so that strokes may settle where they hold. Then the texture that was lost on the way is
     learned again, style by style, as far as it stays steady.
     """
-    net = SteadyNet.from_published(teacher).to(run.device)
+    net = SteadyNet.from_published(teacher)
     grams = style_grams(teacher)
 
     def contract(number: int) -> dict[str, Tensor]:
@@ -471,7 +471,7 @@ def _two_views(rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor, Te
         after.append(_moved(rgb, motion @ start))
         back = np.linalg.inv(motion)
         grids.append(np.stack([row[0] * xs + row[1] * ys + row[2] - _BORDER_PX for row in back[:2]], axis=-1))
-    grid = torch.from_numpy(np.stack(grids)).float() / (_CROP_PX - 1) * 2 - 1
+    grid = on_device(np.stack(grids).astype(np.float32)) / (_CROP_PX - 1) * 2 - 1
     return to_tensor(*before), to_tensor(*after), grid
 
 
@@ -500,7 +500,7 @@ def features(rgb_nchw: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
     """VGG16's layers in float32, computed in bfloat16: 1.7 times as fast to train by, gradients within 2 %."""
     device = rgb_nchw.device.type
     with torch.autocast(device, torch.bfloat16):
-        found = vgg16(device=device)(rgb_nchw, layers)
+        found = vgg16()(rgb_nchw, layers)
     return {layer: value.float() for layer, value in found.items()}
 
 
@@ -515,7 +515,7 @@ def _resized(rgb: Rgb) -> Rgb:
 
 def to_tensor(*pictures: Rgb) -> Tensor:
     """Pictures (h, w, 3) uint8 as (n, 3, h, w) 0-1."""
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
+    return on_device(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
 
 
 def to_picture(rgb_chw: Tensor) -> Rgb:

@@ -12,7 +12,7 @@ from torch import Tensor
 from export.errors import ExportError
 from export.features import relative_error
 from export.nets.stylize import LiteNet, SteadyNet
-from export.run import Run, Stage, step_rng, train
+from export.run import Run, Stage, on_device, step_rng, train
 from export.students import Arrays, Bound, stylize
 
 STYLES = ("amber_fresco", "night_swirls", "stained_glass", "electric_shards", "great_wave", "garden_ball")
@@ -34,7 +34,7 @@ class StylizeLite:
     def distil(self, run: Run) -> None:
         """First the new way to look at a picture, then all of it, from stylize: its pictures, no less steady."""
         teacher, fingerprint = _teacher(run)
-        net = LiteNet.from_steady(teacher, _OF_TEACHER).to(run.device)
+        net = LiteNet.from_steady(teacher, _OF_TEACHER)
 
         def stem(number: int) -> dict[str, Tensor]:
             rng = step_rng(run, _STEM_STAGE.name, number)
@@ -117,7 +117,7 @@ def _mixes(rng: np.random.Generator, count: int) -> Tensor:
     """Style weights (count, styles): single styles, and mixes of two."""
     weights = torch.eye(len(STYLES))[rng.integers(len(STYLES), size=count)]
     other = torch.eye(len(STYLES))[rng.integers(len(STYLES), size=count)]
-    share = torch.from_numpy(rng.random((count, 1)) * (rng.random((count, 1)) < _MIXED_SHARE)).float()
+    share = on_device(rng.random((count, 1)) * (rng.random((count, 1)) < _MIXED_SHARE)).float()
     return weights * (1 - share) + other * share
 
 
