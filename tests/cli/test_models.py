@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from edge_runtime.__main__ import main
+from edge_runtime.cli.models import shapes_seen
+from edge_runtime.inference.manifest import open_bundle
 
 MODELS = Path(__file__).parents[2] / "models"
 
@@ -46,6 +48,15 @@ def test_bench_puts_variants_side_by_side(capsys: pytest.CaptureFixture[str]) ->
     assert [row["precision"] for row in rows] == ["fp32", "fp16", "int8", "int8-trt"]
     assert rows[0]["beside_first"] == 1
     assert all(0 < row["p50_ms"] <= row["p99_ms"] for row in rows)
+
+
+def test_engines_are_built_for_the_shape_that_the_camera_gives() -> None:
+    people = open_bundle("people", [MODELS])
+    ((shape,), (square,)) = (
+        shapes_seen(people, (640, 360), given_px).values() for given_px in ((1280, 720), (480, 480))
+    )
+    assert shape[3] > shape[2]
+    assert square[3] == square[2]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edge_runtime.clock import cpu_s
 from edge_runtime.inference.tasks import FrameBgr
 from edge_runtime.inference.tasks.brush import Brush
 
@@ -59,3 +60,14 @@ def test_strokes_are_as_wide_on_every_size() -> None:
     small, large = (painted(Brush(size_px), picture) for size_px in ((240, 136), (480, 272)))
     shrunk = cv2.resize(large, (240, 136), interpolation=cv2.INTER_AREA)
     assert np.abs(small.astype(float) - shrunk).mean() < 12
+
+
+def test_another_size_is_fitted_at_once_and_shows_the_same_painting() -> None:
+    picture, brush = soft_picture(6), Brush((480, 270))
+    small = painted(brush, picture)
+    start_s = cpu_s()
+    brush.fit((960, 540))
+    assert cpu_s() - start_s < 1.0
+    large = painted(brush, picture)
+    assert large.shape == (540, 960, 3)
+    assert np.abs(cv2.resize(large, (480, 270), interpolation=cv2.INTER_AREA).astype(float) - small).mean() < 4

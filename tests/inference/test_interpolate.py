@@ -60,6 +60,16 @@ def test_it_begins_where_the_pair_begins_and_arrives_when_the_next_is_due(task: 
     assert np.array_equal(shown(task, scene(2), 2 * STEP_S, 9 * STEP_S), scene(2)), "it waits for one that is late"
 
 
+def test_it_tells_how_far_behind_its_input_it_is(task: Task) -> None:
+    for number in range(3):
+        shown(task, scene(number), number * STEP_S, number * STEP_S)
+    assert task.behind_s == pytest.approx(STEP_S)
+    shown(task, scene(2), 2 * STEP_S, 2.75 * STEP_S)
+    assert task.behind_s == pytest.approx(STEP_S / 4)
+    task.reset()
+    assert task.behind_s == 0
+
+
 def test_the_first_picture_a_cut_and_one_that_was_long_in_coming_are_shown_as_they_are(task: Task) -> None:
     assert np.array_equal(shown(task, scene(0), 0.0, 0.0), scene(0))
     cut = np.ascontiguousarray(255 - scene(5)[::-1])

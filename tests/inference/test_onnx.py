@@ -14,6 +14,7 @@ from edge_runtime.errors import SessionError
 from edge_runtime.inference.manifest import open_bundle
 from edge_runtime.inference.null import NullSession
 from edge_runtime.inference.onnx import CPU, CUDA, OnnxSession
+from edge_runtime.inference.session import open_session
 from edge_runtime.memory import private_mb
 from tests.fixtures.bundles import opened, write_copying, write_null
 
@@ -50,6 +51,16 @@ def test_a_gpu_build_whose_driver_cannot_be_loaded_says_so(
         assert session.provider == CPU
     assert [(e["event"], e["wanted"], e["seen"]) for e in events] == [("provider_downgraded", CUDA, CPU)]
     assert "libcuda.so.1" in events[0]["reason"]
+
+
+def test_cuda_that_was_asked_for_and_is_not_built_in_is_an_event(tmp_path: Path, events: list[logs.Event]) -> None:
+    ort = pytest.importorskip("onnxruntime")
+    if CUDA in ort.get_available_providers():
+        pytest.skip("this onnxruntime is built with CUDA")
+    with open_session(opened(write_copying(tmp_path)), backend="cuda") as session:
+        assert session.provider == CPU
+    assert [(e["event"], e["wanted"], e["seen"]) for e in events] == [("provider_downgraded", CUDA, CPU)]
+    assert "make gpu" in events[0]["reason"]
 
 
 def test_the_usual_load_says_nothing(

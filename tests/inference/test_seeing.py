@@ -1,13 +1,15 @@
 """The tasks that look at people, with the networks that ship."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Self
 
 import cv2
 import numpy as np
 import pytest
 
 from edge_runtime.config import ModelConfig, bundle_folders
+from edge_runtime.errors import SessionError
 from edge_runtime.inference.manifest import open_bundle
 from edge_runtime.inference.tasks import FrameBgr, Task, Work, open_task
 from edge_runtime.inference.tasks.face import cover, parts
@@ -15,6 +17,7 @@ from edge_runtime.inference.tasks.people import hands_up
 from edge_runtime.inference.tasks.poses import JOINTS, decode
 from edge_runtime.inference.tasks.tracks import Tracks
 from edge_runtime.signals import Value
+from edge_runtime.slots import Array
 from tests.fixtures.portraits import hang, wall
 
 SIZE_PX = (640, 360)
@@ -181,6 +184,64 @@ def test_a_face_that_the_network_loses_stays_covered_for_a_second() -> None:
         assert task.run(Work([empty], task.defaults, at_s=100.8), out)["count"] == 1
         assert task.run(Work([empty], task.defaults, at_s=101.3), out)["count"] == 0
         assert np.array_equal(out, empty)
+
+
+def test_a_face_that_walks_is_covered_in_every_picture() -> None:
+    with opened("face") as task:
+        for number in range(8):
+            x = 0.3 + 0.06 * number  # half a face a picture
+            frame, _ = hang(wall(), x, 0.7)
+            out = np.zeros((360, 640, 3), np.uint8)
+            assert task.run(Work([frame], task.defaults, at_s=number / 15), out)["present"] == 1
+            scale = 0.7 * 360 / 512
+            middle = x * 640 + (0.46 - 0.5) * 512 * scale, 360 - (1 - 0.24) * 512 * scale
+            face = np.s_[
+                int(middle[1] - 40 * scale) : int(middle[1] + 40 * scale),
+                int(middle[0] - 40 * scale) : int(middle[0] + 40 * scale),
+            ]
+            bare = (out[face] == frame[face]).all(axis=2).mean()
+            assert bare < 0.02
+
+
+def test_a_newcomer_is_not_taken_for_somebody_who_has_gone() -> None:
+    tracks: Tracks[str] = Tracks(keep_s=1.0)
+    for number in range(20):
+        tracks.update([((0.0, 0.0, 0.2, 0.2), f"a{number}"), ((0.3, 0.3, 0.5, 0.5), f"b{number}")], 10.0 * number)
+        assert [track.before for track in tracks.all] == [None, None], "they are others: the last ones are long gone"
+        tracks.update([((0.0, 0.0, 0.2, 0.2), f"c{number}")], 10.0 * number + 0.5)
+        assert [track.before for track in tracks.all] == [f"a{number}", f"b{number}"]
+
+
+def test_one_number_that_is_none_is_refused_and_does_not_stay() -> None:
+    frame, _ = hang(wall(), 0.5)
+    with opened("matte") as task:
+        sound = task.session
+
+        class Broken:
+            provider, engine, run_s = sound.provider, "", 0.0
+
+            def run(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+                outputs = {name: array.copy() for name, array in sound.run(inputs).items()}
+                for array in outputs.values():
+                    array[..., 5, 5] = np.nan
+                return outputs
+
+            def close(self) -> None:
+                """Nothing."""
+
+            def __enter__(self) -> Self:
+                return self
+
+            def __exit__(self, *_: object) -> None:
+                """Nothing."""
+
+        _, before = looked(task, frame, times=3)
+        task.session = Broken()
+        with pytest.raises(SessionError, match="not finite"):
+            looked(task, frame)
+        task.session = sound
+        _, after = looked(task, frame, times=3)
+    assert after["coverage"] == pytest.approx(before["coverage"], abs=0.02)
 
 
 def test_the_whole_picture_and_all_of_its_squares_are_looked_at() -> None:

@@ -78,3 +78,11 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     write_whole(path, b"second")
     assert path.read_bytes() == b"second"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_not_made_fuller_by_half_a_file(tmp_path: Path) -> None:
+    folder = tmp_path / "an.engine"
+    folder.mkdir()  # what is written cannot take its place
+    with pytest.raises(OSError, match=r"an\.engine"):
+        write_whole(folder, b"content")
+    assert list(tmp_path.iterdir()) == [folder]

@@ -1,5 +1,6 @@
 """The worker, as a real process; the test is camera, hub and governor."""
 
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from edge_runtime.clock import now_s
 from edge_runtime.config import DeviceConfig
 from edge_runtime.slots import SlotFrame, SlotReader, SlotWriter
 from tests.fixtures.bundles import write_copying, write_null, write_styled
+from tests.fixtures.device import REPOSITORY
 from tests.fixtures.parts import Memory, RunningPart
 from tests.fixtures.waiting import eventually
 
@@ -343,3 +345,22 @@ def test_a_worker_that_was_stopped_and_continued_works_on_the_newest_frame(tmp_p
         worker.signal(signal.SIGCONT)
         eventually(lambda: shown(reader) == camera.number, 1.0, "the newest frame")
         assert latest(reader).sequence <= 3
+
+
+def test_a_task_that_goes_on_by_itself_stops_when_its_input_has_ended_so_that_a_fallback_can_show(
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(REPOSITORY / "models" / "interpolate", tmp_path / "interpolate")
+    between = {"bundle": "interpolate", "output": "picture.look", "size_px": [64, 64], "rate_hz": 60}
+    with working(device(between), tmp_path) as (worker, camera):
+        reader = worker.reader("picture.look")
+        with camera.rolling(12.0):
+            eventually(lambda: shown(reader) > 3, 5.0, "in-between pictures")
+
+        def is_silent() -> bool:
+            frame = reader.latest()
+            return frame is not None and now_s() - frame.published_s > 0.7
+
+        eventually(is_silent, 5.0, "nothing new is published")
+        number = camera.shoot()
+        await_number(reader, number)

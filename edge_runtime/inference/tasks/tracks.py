@@ -35,6 +35,7 @@ class Tracks(Generic[Thing]):
     def update(self, found: Iterable[tuple[Box, Thing]], at_s: float) -> Sequence[Track[Thing]]:
         """Match what was found with what is known, the best overlaps first."""
         new = list(found)
+        self.all = [track for track in self.all if at_s - track.seen_s <= self._keep_s]
         pairs = [(overlap(track.box, box), i, j) for i, track in enumerate(self.all) for j, (box, _) in enumerate(new)]
         for track in self.all:
             track.fresh, track.before = False, track.thing
@@ -46,7 +47,6 @@ class Tracks(Generic[Thing]):
             track.box, track.thing = new[j]
             track.seen_s, track.runs, track.fresh = at_s, track.runs + 1, True
             taken.add(j)
-        self.all = [track for track in self.all if at_s - track.seen_s <= self._keep_s]
         self.all += [Track(box, thing, at_s) for j, (box, thing) in enumerate(new) if j not in taken]
         return self.all
 
