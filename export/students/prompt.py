@@ -117,7 +117,7 @@ class Prompt:
             bounds.append(Bound(what, float(np.mean(shares)), 0.85, at_most=False))
             found = [(_look_up(sentence), answers) for sentence, answers in lines]
             plain = [said.get(group, "-") == answers[i] for said, answers in found for i, group in enumerate(groups)]
-            bounds.append(Bound("the same by looking phrases up, without a network", float(np.mean(plain))))
+            bounds.append(Bound(f"{what}, by looking phrases up alone", float(np.mean(plain))))
         times = milliseconds({"student": fp32}, {"student": next(iter(self.held_out(run)))})
         return [*bounds, Bound("ms of a sentence, 1 thread", times["student"], 2.0)]
 
