@@ -1,8 +1,9 @@
 """fp32 to fp16 and int8, each compared with fp32 on held-out inputs: what does not hold its bounds is not written.
 
 int8 is made twice: unsigned activations with biases for CPUs, symmetric without biases for TensorRT, whose parser takes
-no other. Ranges come from a student's own calibration inputs, and so does the choice of layers: where parity breaks on
-some of them, the layers that hurt most stay float, half of them at most. Held-out inputs judge the result, once.
+no other. Ranges come from most of a student's own calibration inputs, the choice of layers from the others: where
+parity breaks on those, the layers that hurt most stay float, half of them at most. Held-out inputs judge the result,
+once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,8 +27,8 @@ FILES = {"fp32": "model.onnx", "fp16": "model_fp16.onnx", "int8": "model_int8.on
 _QUANTIZED_OPS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _FOLDED_SHARE = 0.01
 _SHARES_KEPT = (0.0, 0.1, 0.2, 0.35, 0.5)
-_CHOOSING_EVERY = 4
-"""Of the calibration inputs, layers are chosen by every fourth."""
+_CHOOSING_EVERY = 5
+"""Layers are chosen by every fifth of the calibration inputs, which ranges have not seen."""
 
 
 def to_fp16(source: Path, target: Path) -> None:
@@ -71,7 +72,9 @@ class Quantizer:
         self._student, self._run, self._fp32 = student, run, fp32
         self._held_out = list(student.held_out(run))
         self._expected = _outputs(fp32, self._held_out)
-        self._calibration = list(student.calibration(run))
+        calibration = list(student.calibration(run))
+        self._choosing = calibration[::_CHOOSING_EVERY]
+        self._ranging = [inputs for i, inputs in enumerate(calibration) if i % _CHOOSING_EVERY]
         self._prepared: Path | None = None
 
     def judge(self, path: Path) -> list[Bound]:
@@ -94,8 +97,7 @@ class Quantizer:
 
     def _make_int8(self, target: Path, *, symmetric: bool) -> None:
         """With as many layers in float as calibration inputs ask for."""
-        choosing = self._calibration[::_CHOOSING_EVERY]
-        expected = _outputs(self._fp32, choosing)
+        expected = _outputs(self._fp32, self._choosing)
         names = [node.name for node in onnx.load(self._prepare()).graph.node if node.op_type in _QUANTIZED_OPS]
         patterns = tuple(self._student.keep_float())
         fixed = [name for name in names if any(pattern in name for pattern in patterns)]
@@ -103,16 +105,14 @@ class Quantizer:
         for share in _SHARES_KEPT:
             if share and ranked is None:
                 free = [name for name in names if name not in fixed]
-                ranked = self._by_damage(free, choosing, expected, symmetric=symmetric)
+                ranked = self._by_damage(free, expected, symmetric=symmetric)
             kept = [*fixed, *(ranked or [])[: round(share * len(names))]]
             self._quantize(target, [name for name in names if name not in kept], symmetric=symmetric)
-            bounds = self._student.parity(self._run, expected, _outputs(target, choosing))
+            bounds = self._student.parity(self._run, expected, _outputs(target, self._choosing))
             if all(bound.holds_easily for bound in bounds):
                 break
 
-    def _by_damage(
-        self, names: list[str], choosing: Sequence[Arrays], expected: Sequence[Arrays], *, symmetric: bool
-    ) -> list[str]:
+    def _by_damage(self, names: list[str], expected: Sequence[Arrays], *, symmetric: bool) -> list[str]:
         """Layers by how much worse the outputs get when only they are quantized; the worst first."""
         trial = self._run.path("trial.onnx")
         damage = {}
@@ -121,7 +121,7 @@ class Quantizer:
             network = open_network(trial)
             errors = [
                 float(np.abs(run_network(network, inputs)[key] - value).mean())
-                for inputs, outputs in zip(choosing[:3], expected, strict=False)
+                for inputs, outputs in zip(self._choosing[:3], expected, strict=False)
                 for key, value in outputs.items()
             ]
             damage[name] = sum(errors)
@@ -139,7 +139,7 @@ class Quantizer:
         quantize_static(
             str(self._prepare()),
             str(target),
-            _Reader(self._calibration[:inputs]),
+            _Reader(self._ranging[:inputs]),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,

@@ -37,10 +37,10 @@ class Bound:
 
     @property
     def holds_easily(self) -> bool:
-        """Whether it would hold if it were a tenth worse. A figure that must not be below its limit is one of 0-1."""
+        """Whether it would hold if it were twice as bad. A figure that must not be below its limit is one of 0-1."""
         if self.limit is None:
             return True
-        limit = 0.9 * self.limit if self.at_most else 1 - 0.9 * (1 - self.limit)
+        limit = self.limit / 2 if self.at_most else 1 - (1 - self.limit) / 2
         return Bound(self.what, self.seen, limit, self.at_most).holds
 
 

@@ -96,7 +96,7 @@ class Stylize:
         export_network(net, path, len(STYLES))
 
     def calibration(self, run: Run) -> Iterator[Arrays]:
-        yield from shown(run.rng("calibration"), len(STYLES), len(STYLES), held_out=False)
+        yield from shown(run.rng("calibration"), 2 * len(STYLES), len(STYLES), held_out=False)
 
     def held_out(self, run: Run) -> Iterator[Arrays]:
         yield from shown(run.rng("held out"), len(STYLES), len(STYLES), held_out=True)
