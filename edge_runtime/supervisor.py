@@ -176,7 +176,8 @@ class Supervisor:
         if presenting != self._presenting:
             self._presenting = presenting
             self._router.send("hub", {"type": "presenting", "on": presenting})
-        if presenting and self._every.due("watchdog", max(0.25, self._notifier.watchdog_s / 4), at_s):
+        ready = self._first_picture_s is not None  # systemd hears of that first
+        if presenting and ready and self._every.due("watchdog", max(0.25, self._notifier.watchdog_s / 4), at_s):
             self._notifier.send("WATCHDOG=1")
         if self.children["show"].budget.failed:
             logs.event("show_failed", "error", restarts=self.children["show"].budget.restarts)

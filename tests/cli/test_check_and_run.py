@@ -23,7 +23,7 @@ FAULTS = {
     "a missing model": (
         'bundle = "null"',
         'bundle = "nul"',
-        ["model 'echo'", "no bundle 'nul'", "known: backdrop, face"],
+        ["model 'echo'", "no bundle 'nul'", "known: backdrop, enlarge, face"],
     ),
     "a size that does not suit": ("size_px = [320, 180]\n\n[[scenes]]", "size_px = [8, 8]\n\n[[scenes]]", ["[8, 8]"]),
     "a missing recording": ("[display]", '[replay]\nfile = "gone.jsonl"\n[display]', ["gone.jsonl", "no such file"]),
