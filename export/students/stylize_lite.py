@@ -13,6 +13,7 @@ from export.errors import ExportError
 from export.features import relative_error
 from export.nets.stylize import LiteNet, SteadyNet
 from export.run import Run, Stage, on_device, step_rng, train
+from export.steady import Aims, steady_step
 from export.students import Arrays, Bound, stylize
 
 STYLES = ("amber_fresco", "night_swirls", "stained_glass", "electric_shards", "great_wave", "garden_ball")
@@ -54,7 +55,7 @@ class StylizeLite:
             picture: Tensor = teacher(image, _for_teacher(mixes))
             return picture
 
-        step = stylize.steady_step(run, _LITE_STAGE, net, stylize.Aims(painted, grams, likeness=_LIKENESS), mix=_mixes)
+        step = steady_step(run, _LITE_STAGE, net, Aims(painted, grams, likeness=_LIKENESS), mix=_mixes)
         train(run, replace(_LITE_STAGE, teacher=fingerprint), net, step, sheet=stylize.sheet_of(net, len(STYLES)))
 
     def to_onnx(self, run: Run, path: Path) -> None:
