@@ -45,9 +45,7 @@ def shown(folder: Path, amount: float | None = None) -> tuple[Array, float]:
         device.wait_up()
         reader = device.reader("picture.duotone")
         frame = eventually(reader.latest, 10.0, "a picture of the model")
-        light = eventually(
-            lambda: device.status()["signals"]["room.light"]["value"] or None, 10.0, "the model's reading on the board"
-        )
+        light = eventually(lambda: device.value_of("room.light"), 10.0, "the model's reading on the board")
         return frame.array.copy(), float(light)
 
 

@@ -37,7 +37,7 @@ def test_a_recording_played_into_the_broker_reaches_the_picture(
         device.wait_up()
         eventually(lambda: device.events("mqtt_connected"), 5.0, "it is connected")
         assert main(["replay", str(recording), "--url", mosquitto.url, "--once"]) == 0
-        rain = eventually(lambda: device.status()["signals"]["weather.rain"]["value"], 5.0, "rain came in")
+        rain = eventually(lambda: device.value_of("weather.rain"), 5.0, "rain came in")
         assert rain == 7.5
         capsys.readouterr()
         assert main(["send", "crew", "scene", "scene=night", "--url", mosquitto.url]) == 0
