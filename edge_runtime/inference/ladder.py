@@ -99,7 +99,14 @@ class LadderSession:
     """A session that gets better while it runs. `run` and `close` belong to one thread, the worker's."""
 
     def __init__(
-        self, bundle: Bundle, below: Session, shelf: EngineShelf, toolkit: Toolkit, *, precision: str | None = None
+        self,
+        bundle: Bundle,
+        below: Session,
+        shelf: EngineShelf,
+        toolkit: Toolkit,
+        *,
+        precision: str | None = None,
+        retry_s: float = RETRY_S,
     ) -> None:
         """Begin on the rung below; nothing is built before the first run tells the shapes.
 
@@ -109,11 +116,12 @@ class LadderSession:
             shelf: where engines lie.
             toolkit: TensorRT.
             precision: which file was asked for; None: the best for an engine.
+            retry_s: how long after a failure it is tried again.
 
         Raises:
             SessionError: the bundle has no file that could become an engine.
         """
-        self._bundle, self._below = bundle, below
+        self._bundle, self._below, self._retry_s = bundle, below, retry_s
         self._maker = _Maker(bundle, shelf, toolkit, precision_for_engine(bundle, precision))
         self._rungs: dict[str, _Rung] = {}
         self._last: Session = below
@@ -172,8 +180,8 @@ class LadderSession:
 
     def _put_off(self, rung: _Rung, shapes: str, reason: str) -> None:
         rung.attempts += 1
-        rung.retry_at_s = now_s() + RETRY_S
-        again = f"in {RETRY_S:g} s" if rung.attempts < MAX_ATTEMPTS else "no more until the next start"
+        rung.retry_at_s = now_s() + self._retry_s
+        again = f"in {self._retry_s:g} s" if rung.attempts < MAX_ATTEMPTS else "no more until the next start"
         event(
             "engine_build_failed",
             "warning",
@@ -190,7 +198,7 @@ class LadderSession:
         event("engine_failed", "error", bundle=name, runs_on=self._below.provider, reason=str(error))
         if rung.session is not None:
             rung.session.close()
-        rung.session, rung.attempts, rung.retry_at_s = None, rung.attempts + 1, now_s() + RETRY_S
+        rung.session, rung.attempts, rung.retry_at_s = None, rung.attempts + 1, now_s() + self._retry_s
         self._maker.state = f"none: {error}"
 
     def close(self) -> None:

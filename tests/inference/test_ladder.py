@@ -12,9 +12,8 @@ import pytest
 
 from edge_runtime import logs
 from edge_runtime.errors import DeviceLostError, SessionError
-from edge_runtime.inference import ladder
 from edge_runtime.inference.engines import STRIKES, EngineKey, EngineShelf, precision_for_engine
-from edge_runtime.inference.ladder import LadderSession, open_ladder
+from edge_runtime.inference.ladder import MAX_ATTEMPTS, RETRY_S, LadderSession, open_ladder
 from edge_runtime.inference.onnx import OnnxSession
 from edge_runtime.slots import Array
 from tests.fixtures.builder import PLAN, FakeToolkit
@@ -23,6 +22,8 @@ from tests.fixtures.waiting import eventually
 
 PICTURE = np.random.default_rng(3).integers(0, 256, (24, 32, 3), np.uint8)
 SHAPES = {"image": PICTURE.shape}
+Climb = Callable[..., LadderSession]
+"""Opens a ladder; `retry_s` says how long after a failure it is tried again."""
 
 
 @pytest.fixture
@@ -40,12 +41,12 @@ def toolkit(tmp_path: Path) -> FakeToolkit:
 
 
 @pytest.fixture
-def climb(toolkit: FakeToolkit, tmp_path: Path) -> Iterator[Callable[[], LadderSession]]:
+def climb(toolkit: FakeToolkit, tmp_path: Path) -> Iterator[Climb]:
     open_ones: list[LadderSession] = []
 
-    def start() -> LadderSession:
-        below = OnnxSession(toolkit.bundle)
-        open_ones.append(LadderSession(toolkit.bundle, below, EngineShelf(tmp_path / "engines"), toolkit))
+    def start(retry_s: float = RETRY_S) -> LadderSession:
+        below, shelf = OnnxSession(toolkit.bundle), EngineShelf(tmp_path / "engines")
+        open_ones.append(LadderSession(toolkit.bundle, below, shelf, toolkit, retry_s=retry_s))
         return open_ones[-1]
 
     yield start
@@ -68,7 +69,7 @@ def named(events: list[logs.Event], name: str) -> list[logs.Event]:
 
 
 def test_the_rung_below_runs_at_once_while_an_engine_is_built_and_it_tells_how_far(
-    toolkit: FakeToolkit, climb: Callable[[], LadderSession], events: list[logs.Event]
+    toolkit: FakeToolkit, climb: Climb, events: list[logs.Event]
 ) -> None:
     toolkit.way = "slowly"
     session = climb()
@@ -82,16 +83,14 @@ def test_the_rung_below_runs_at_once_while_an_engine_is_built_and_it_tells_how_f
     assert [event["event"] for event in events] == ["engine_building", "engine_built", "engine_in_use"]
 
 
-def test_an_engine_that_is_there_is_used_again_and_not_built(
-    toolkit: FakeToolkit, climb: Callable[[], LadderSession]
-) -> None:
+def test_an_engine_that_is_there_is_used_again_and_not_built(toolkit: FakeToolkit, climb: Climb) -> None:
     on_engine(climb())
     toolkit.way = "crashing"
     on_engine(climb())
     assert toolkit.commands == 1
 
 
-def test_every_shape_has_an_engine_of_its_own(toolkit: FakeToolkit, climb: Callable[[], LadderSession]) -> None:
+def test_every_shape_has_an_engine_of_its_own(toolkit: FakeToolkit, climb: Climb) -> None:
     session, small = climb(), PICTURE[:16, :16].copy()
     on_engine(session)
     toolkit.way = "slowly"
@@ -114,7 +113,7 @@ def test_every_shape_has_an_engine_of_its_own(toolkit: FakeToolkit, climb: Calla
     ],
 )
 def test_a_builder_that_fails_costs_one_line_and_the_show_goes_on_below(
-    toolkit: FakeToolkit, climb: Callable[[], LadderSession], events: list[logs.Event], way: str, words: str
+    toolkit: FakeToolkit, climb: Climb, events: list[logs.Event], way: str, words: str
 ) -> None:
     toolkit.way = way
     session = climb()
@@ -130,9 +129,7 @@ def test_a_builder_that_fails_costs_one_line_and_the_show_goes_on_below(
     assert toolkit.commands == 1, "it is not tried again at once"
 
 
-def test_a_builder_that_is_killed_is_told(
-    toolkit: FakeToolkit, climb: Callable[[], LadderSession], events: list[logs.Event]
-) -> None:
+def test_a_builder_that_is_killed_is_told(toolkit: FakeToolkit, climb: Climb, events: list[logs.Event]) -> None:
     toolkit.way = "slowly"
     session = climb()
     run(session)
@@ -142,7 +139,7 @@ def test_a_builder_that_is_killed_is_told(
     assert "SIGKILL" in named(events, "engine_build_failed")[0]["reason"]
 
 
-def test_closing_ends_the_builder(toolkit: FakeToolkit, climb: Callable[[], LadderSession]) -> None:
+def test_closing_ends_the_builder(toolkit: FakeToolkit, climb: Climb) -> None:
     toolkit.way = "slowly"
     session = climb()
     run(session)
@@ -152,7 +149,7 @@ def test_closing_ends_the_builder(toolkit: FakeToolkit, climb: Callable[[], Ladd
 
 
 def test_a_tampered_engine_is_refused_and_built_anew(
-    toolkit: FakeToolkit, climb: Callable[[], LadderSession], events: list[logs.Event], tmp_path: Path
+    toolkit: FakeToolkit, climb: Climb, events: list[logs.Event], tmp_path: Path
 ) -> None:
     on_engine(climb())
     path = next((tmp_path / "engines").glob("*.engine"))
@@ -165,7 +162,7 @@ def test_a_tampered_engine_is_refused_and_built_anew(
 
 
 def test_an_engine_of_another_build_of_tensorrt_is_refused_and_built_anew(
-    toolkit: FakeToolkit, climb: Callable[[], LadderSession], events: list[logs.Event]
+    toolkit: FakeToolkit, climb: Climb, events: list[logs.Event]
 ) -> None:
     on_engine(climb())
     toolkit.library = "tensorrt 11.4.0.106"
@@ -175,7 +172,7 @@ def test_an_engine_of_another_build_of_tensorrt_is_refused_and_built_anew(
 
 
 def test_an_engine_that_fails_at_work_loses_no_picture(
-    toolkit: FakeToolkit, climb: Callable[[], LadderSession], events: list[logs.Event]
+    toolkit: FakeToolkit, climb: Climb, events: list[logs.Event]
 ) -> None:
     session = climb()
     on_engine(session)
@@ -186,24 +183,23 @@ def test_an_engine_that_fails_at_work_loses_no_picture(
 
 
 def test_an_engine_that_fails_again_and_again_is_given_up(
-    toolkit: FakeToolkit, climb: Callable[[], LadderSession], events: list[logs.Event], monkeypatch: pytest.MonkeyPatch
+    toolkit: FakeToolkit, climb: Climb, events: list[logs.Event]
 ) -> None:
-    monkeypatch.setattr(ladder, "RETRY_S", 0.0)
-    session = climb()
+    session = climb(retry_s=0.0)
     toolkit.broken = SessionError("CUDA: cuGraphLaunch: invalid argument (1)")
 
     def given_up() -> bool:
         assert run(session) == "CPUExecutionProvider"
-        return len(named(events, "engine_failed")) == ladder.MAX_ATTEMPTS
+        return len(named(events, "engine_failed")) == MAX_ATTEMPTS
 
     eventually(given_up, 30, "three failures")
     for _ in range(20):
         run(session)
-    assert len(named(events, "engine_failed")) == ladder.MAX_ATTEMPTS
+    assert len(named(events, "engine_failed")) == MAX_ATTEMPTS
 
 
 def test_a_gpu_that_is_lost_ends_the_part_instead_of_leaving_it_on_the_cpu_for_months(
-    toolkit: FakeToolkit, climb: Callable[[], LadderSession]
+    toolkit: FakeToolkit, climb: Climb
 ) -> None:
     session = climb()
     on_engine(session)
@@ -213,7 +209,7 @@ def test_a_gpu_that_is_lost_ends_the_part_instead_of_leaving_it_on_the_cpu_for_m
 
 
 def test_an_engine_that_is_whole_and_refused_is_built_anew(
-    toolkit: FakeToolkit, climb: Callable[[], LadderSession], events: list[logs.Event]
+    toolkit: FakeToolkit, climb: Climb, events: list[logs.Event]
 ) -> None:
     toolkit.way = "refused"
     session = climb()
@@ -225,23 +221,21 @@ def test_an_engine_that_is_whole_and_refused_is_built_anew(
 
 
 def test_what_nobody_foresaw_ends_no_ladder(
-    toolkit: FakeToolkit, climb: Callable[[], LadderSession], events: list[logs.Event], monkeypatch: pytest.MonkeyPatch
+    toolkit: FakeToolkit, climb: Climb, events: list[logs.Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> EngineKey:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(ladder, "RETRY_S", 0.0)
     monkeypatch.setattr(toolkit, "key", full)
-    session = climb()
+    session = climb(retry_s=0.0)
     eventually(lambda: run(session) and named(events, "engine_build_failed"), 20, "the failure is told")
     assert "No space left" in named(events, "engine_build_failed")[0]["reason"]
     monkeypatch.undo()
-    monkeypatch.setattr(ladder, "RETRY_S", 0.0)
     on_engine(session)
 
 
 def test_an_engine_that_ended_three_processes_is_not_tried_again(
-    toolkit: FakeToolkit, climb: Callable[[], LadderSession], events: list[logs.Event], tmp_path: Path
+    toolkit: FakeToolkit, climb: Climb, events: list[logs.Event], tmp_path: Path
 ) -> None:
     on_engine(climb())
     folder = tmp_path / "engines"
