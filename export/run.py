@@ -259,8 +259,7 @@ def _recipe(plan: Stage, total: int, model: torch.nn.Module) -> str:
     """What a stage's weights depend on, as far as it can be told without reading code."""
     said = {key: value for key, value in asdict(plan).items() if key != "sheet_every"}
     shapes = {name: list(value.shape) for name, value in model.state_dict().items()}
-    whole = json.dumps([said, total, shapes], sort_keys=True)
-    return hashlib.sha256(whole.encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([said, total, shapes], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _resume(
