@@ -11,7 +11,7 @@ export EDGE_NO_SKIPS ?= 1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo bench test check models test-export gpu clean
+.PHONY: help run demo bench test check models test-export lock gpu clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -44,6 +44,10 @@ test-export: ## the tests of what makes models (installs torch): ARGS=...
 	@.ci/setup test
 	@.ci/setup export
 	@$(PYTHON) -m pytest tests/export tests/test_bring_your_own.py $(ARGS)
+
+lock: ## the exact requirements of releases again, from pyproject.toml: ARGS="--upgrade"
+	@.ci/setup fleet
+	@.ci/lock $(ARGS)
 
 gpu: ## swap onnxruntime for onnxruntime-gpu (x86-64 with NVIDIA's driver)
 	@.ci/setup gpu
