@@ -189,6 +189,37 @@ def test_includes_join_lists_and_the_including_file_wins(tmp_path: Path) -> None
     assert (config.display.rotation, config.display.windowed) == (180, True)
 
 
+def test_a_table_of_an_included_name_changes_that_one_key_by_key(tmp_path: Path) -> None:
+    write(tmp_path, GOOD, "base.toml")
+    own = 'include = ["base.toml"]\n[[models]]\nname = "stylize"\nsize_px = [272, 480]\nset = { "style.a" = 1.0 }\n'
+    own += '[[ladder]]\nname = "light"\nmodels.stylize.rate_hz = 10\n[[ladder]]\nname = "least"\n'
+    config = load(write(tmp_path, own))
+    (model,) = config.models
+    assert (model.size_px, model.input, model.set) == ((272, 480), "camera.main", {"style.a": 1.0})
+    assert [rung.name for rung in config.ladder] == ["full", "light", "least"]
+    assert (config.ladder[1].hide, config.ladder[1].models["stylize"].rate_hz) == (["mirror/particles"], 10)
+
+
+@pytest.mark.parametrize("where", ["in one file", "in two includes"])
+def test_a_name_that_is_there_twice_is_refused_all_the_same(tmp_path: Path, where: str) -> None:
+    write(tmp_path, GOOD, "base.toml")
+    again = '[[cameras]]\nname = "main"\nsource = "synthetic"\n'
+    write(tmp_path, again, "again.toml")
+    own = 'include = ["base.toml"]\n' + 2 * again if where == "in one file" else 'include = ["base.toml", "again.toml"]'
+    with pytest.raises(ConfigError, match="cameras: 'main' is there twice"):
+        load(write(tmp_path, own))
+
+
+def test_what_a_config_names_is_looked_up_beside_it_first_and_then_among_those_that_we_ship(tmp_path: Path) -> None:
+    own = 'include = ["scenes/drift.toml"]\ndevice_id = "foyer"\nreplay = { file = "replays/evening.jsonl" }\n'
+    own += 'signals = [{ name = "crowd.energy" }, { name = "weather.temperature" }, { name = "weather.wind" }]\n'
+    config = load(write(tmp_path, own))
+    assert (config.first_scene, check(config)) == ("drift", [])
+    (tmp_path / "scenes").mkdir()
+    write(tmp_path, '[[scenes]]\nname = "mine"\nlayers = [{ kind = "fill" }]', "scenes/drift.toml")
+    assert load(tmp_path / "foyer.toml").first_scene == "mine"
+
+
 def test_a_file_that_includes_itself_is_told_so(tmp_path: Path) -> None:
     write(tmp_path, 'include = ["foyer.toml"]', "loop.toml")
     with pytest.raises(ConfigError, match="includes itself"):

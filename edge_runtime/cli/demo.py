@@ -14,11 +14,11 @@ from pathlib import Path
 from edge_runtime.cli.run import run_device, with_options
 from edge_runtime.clock import now_s, pause_s
 from edge_runtime.config import MqttConfig, ReplayConfig, load
-from edge_runtime.config.load import REPOSITORY
+from edge_runtime.config.load import SHIPPED
 from edge_runtime.errors import EdgeError
 from edge_runtime.memory import die_with_parent
 
-CONFIG = REPOSITORY / "device_configs" / "demo.toml"
+CONFIG = SHIPPED / "demo.toml"
 BROKER_START_S = 5.0
 BROKER = """\
 listener {port} 127.0.0.1

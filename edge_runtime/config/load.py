@@ -16,6 +16,12 @@ from edge_runtime.config.scenes import TextConfig
 from edge_runtime.errors import ConfigError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+_PACKAGE = Path(__file__).resolve().parents[1]
+SHIPPED = next(place for place in (_PACKAGE / "device_configs", REPOSITORY / "device_configs") if place.is_dir())
+"""The configs, scenes and recordings that we ship: inside an installed package, else in the repository."""
+
+BOX_MODELS = Path("/opt/edge-runtime/models/current")
+"""The models of a box that is kept by releases."""
 _MERGED_LISTS = ("cameras", "signals", "models", "scenes", "ladder")
 _MQTT_FILES = ("ca_file", "cert_file", "key_file", "password_file")
 _FILES = {"replay": ("file",), "mqtt": _MQTT_FILES}
@@ -31,9 +37,9 @@ class Finding:
 
 
 def bundle_folders(extra: Iterable[Path] = ()) -> list[Path]:
-    """Where bundles are looked up: `--models`, then EDGE_RUNTIME_MODELS, then the repository's models/."""
+    """Where bundles are looked up: `--models`, then EDGE_RUNTIME_MODELS, the repository's models/, those of the box."""
     from_environment = [Path(p) for p in os.environ.get("EDGE_RUNTIME_MODELS", "").split(os.pathsep) if p]
-    return [*extra, *from_environment, REPOSITORY / "models"]
+    return [*extra, *from_environment, REPOSITORY / "models", BOX_MODELS]
 
 
 def load(path: Path) -> DeviceConfig:
@@ -50,14 +56,17 @@ def load(path: Path) -> DeviceConfig:
 
 
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
-    """The file's tree with its includes merged in: lists are joined, the including file's own keys win."""
+    """The file's tree with its includes merged in: lists are joined, the including file's own keys win.
+
+    A table of a name that an include brought along changes that one, key by key, instead of being a second.
+    """
     path = path.resolve()
     if path in seen:
         raise ConfigError(f"{path}: includes itself by way of {seen[-1]}; remove one include")
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file; device configs are in {REPOSITORY / 'device_configs'}") from error
+        raise ConfigError(f"{path}: no such file; device configs are in {SHIPPED}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
@@ -67,12 +76,39 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         raise ConfigError(f"{path}: include = {show(includes)}: expected a list of file names")
     merged: dict[str, Any] = {}
     for name in includes:
-        _merge(merged, _read(path.parent / name, (*seen, path)))
+        _merge(merged, _read(_found(path.parent, name), (*seen, path)))
     for section in _MERGED_LISTS:
         if section in tree and not isinstance(tree[section], list):
             raise ConfigError(f"{path}: {section} = {show(tree[section])}: expected [[{section}]] tables")
-    _merge(merged, _absolute(tree, path.parent))
+    own = _absolute(tree, path.parent)
+    for section in _MERGED_LISTS:
+        if section in own and section in merged:
+            own[section] = _refine(merged[section], own[section])
+    _merge(merged, own)
     return merged
+
+
+def _found(folder: Path, name: str) -> Path:
+    """A file that a config names: beside the config, else among those that we ship."""
+    own, shipped = folder / name, SHIPPED / name
+    return shipped if shipped.is_file() and not own.exists() else own
+
+
+def _refine(included: list[Any], own: list[Any]) -> list[Any]:
+    """Lay own tables over the included ones of the same name, in place; gives the own ones that are new.
+
+    A name that is there twice in one file, or in two includes, stays twice, and is refused later.
+    """
+    names = [table.get("name") for table in own if isinstance(table, dict)]
+    known = {str(table["name"]): table for table in included if isinstance(table, dict) and "name" in table}
+    new = []
+    for table in own:
+        name = table.get("name") if isinstance(table, dict) else None
+        if isinstance(name, str) and name in known and names.count(name) == 1:
+            _lay_over(known[name], table)
+        else:
+            new.append(table)
+    return new
 
 
 def _brackets(error: tomllib.TOMLDecodeError) -> str:
@@ -85,10 +121,15 @@ def _merge(into: dict[str, Any], tree: dict[str, Any]) -> None:
     for key, value in tree.items():
         if key in _MERGED_LISTS and key in into:
             into[key] = [*into[key], *value]
-        elif isinstance(value, dict) and isinstance(into.get(key), dict):
-            into[key] = {**into[key], **value}
         else:
-            into[key] = value
+            _lay_over(into, {key: value})
+
+
+def _lay_over(table: dict[str, Any], own: dict[str, Any]) -> None:
+    """Own keys win; sections are laid over each other in turn, one level deep."""
+    for key, value in own.items():
+        old = table.get(key)
+        table[key] = {**old, **value} if isinstance(value, dict) and isinstance(old, dict) else value
 
 
 def _absolute(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -97,7 +138,7 @@ def _absolute(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
         for table in _tables(tree, section):
             for key in keys:
                 if isinstance(table.get(key), str):
-                    table[key] = str(folder / table[key])
+                    table[key] = str(_found(folder, table[key]))
     for camera in _tables(tree, "cameras"):
         source = camera.get("source")
         if isinstance(source, str) and source.startswith("file:"):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from edge_runtime.cli.bench.painting import camera_argv
 from edge_runtime.config import DeviceConfig, load
-from edge_runtime.config.load import REPOSITORY
+from edge_runtime.config.load import REPOSITORY, SHIPPED
 from edge_runtime.errors import EdgeError
 
-CONFIG = REPOSITORY / "device_configs" / "bench.toml"
+CONFIG = SHIPPED / "bench.toml"
 CAMERA_PX = (640, 360)
 CAMERA_HZ = 30.0
 STYLE = "midnight_silk"
