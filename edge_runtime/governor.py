@@ -5,7 +5,7 @@ from typing import Literal
 
 from edge_runtime.config.device import GovernorConfig
 
-Reason = Literal["slow", "missed", "hot", "memory", "easy"]
+Reason = Literal["slow", "missed", "hot", "memory", "vram", "easy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Machine:
 
     temperature_c: float | None = None
     memory_free_mb: float | None = None
+    vram_free_mb: float | None = None
 
 
 class Governor:
@@ -72,12 +73,10 @@ class Governor:
             return "missed"
         if config.max_temperature_c and (machine.temperature_c or 0.0) > config.max_temperature_c:
             return "hot"
-        if (
-            config.min_memory_free_mb
-            and machine.memory_free_mb is not None
-            and machine.memory_free_mb < config.min_memory_free_mb
-        ):
+        if _is_below(machine.memory_free_mb, config.min_memory_free_mb):
             return "memory"
+        if _is_below(machine.vram_free_mb, config.min_vram_free_mb):
+            return "vram"
         return None
 
     def _fall(self, reason: Reason, p95_s: float) -> Change | None:
@@ -104,3 +103,8 @@ class Governor:
             return None
         self.changes += 1
         return Change(self.rung, was, reason, p95_s)
+
+
+def _is_below(value: float | None, limit: float | None) -> bool:
+    """False where there is no limit, or nothing to hold against it."""
+    return value is not None and limit is not None and value < limit

@@ -20,6 +20,7 @@ from edge_runtime.commands import COMMANDS, CommandRefused, Judge, Vocabulary
 from edge_runtime.config import DeviceConfig
 from edge_runtime.control.announcements import Announcements, availability
 from edge_runtime.control.background import Background, Done
+from edge_runtime.control.gpu import GpuProbe
 from edge_runtime.control.mqtt import MqttLink, Received
 from edge_runtime.control.orders import Orders, Tell
 from edge_runtime.control.signals import SignalRoutes
@@ -74,6 +75,7 @@ class Hub:
     def __init__(self, part: Part, stack: ExitStack) -> None:
         self._part = part
         config = part.config
+        self._gpu = stack.enter_context(GpuProbe())
         self._wake = Wake()
         self._selector = stack.enter_context(selectors.DefaultSelector())
         self._selector.register(part.channel, selectors.EVENT_READ)
@@ -309,7 +311,14 @@ class Hub:
         self._replayed_s = at_s
 
     def _put_vitals(self) -> None:
-        vitals = {"device.temperature_c": temperature_c(), "device.memory_free_mb": memory_free_mb()}
+        card = self._gpu.read(now_s())
+        vitals = {
+            "device.temperature_c": max(
+                (t for t in (temperature_c(), card.temperature_c) if t is not None), default=None
+            ),
+            "device.memory_free_mb": memory_free_mb(),
+            "device.vram_free_mb": card.memory_free_mb,
+        }
         for name, value in vitals.items():
             if value is not None:
                 self._part.put(name, value)

@@ -133,8 +133,10 @@ class Show:
         """Judge the frame that was just shown."""
         self._ledger.enter(frame, rung=self._governor.rung, scene=self._director.scene_index)
         if self._ledger.warm:
-            signals = self._director.signals
-            machine = Machine(signals.number("device.temperature_c"), signals.number("device.memory_free_mb"))
+            number = self._director.signals.number
+            machine = Machine(
+                *(number(f"device.{what}") for what in ("temperature_c", "memory_free_mb", "vram_free_mb"))
+            )
             change = self._governor.observe(frame.rendered_s - frame.woken_s, frame.tick.missed, machine)
             if change is not None:
                 self._step(change)

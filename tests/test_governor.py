@@ -11,8 +11,9 @@ CONFIG = GovernorConfig(
     climb_windows=2,
     max_temperature_c=85,
     min_memory_free_mb=200,
+    min_vram_free_mb=300,
 )
-FINE = Machine(temperature_c=50.0, memory_free_mb=1000.0)
+FINE = Machine(temperature_c=50.0, memory_free_mb=1000.0, vram_free_mb=1000.0)
 
 
 def observe(
@@ -52,7 +53,12 @@ def test_missed_deadlines_make_it_fall_before_the_window_is_full() -> None:
 
 
 def test_heat_and_lack_of_memory_make_it_fall_although_frames_are_easy() -> None:
-    for machine, reason in ((Machine(90.0, 1000.0), "hot"), (Machine(50.0, 100.0), "memory")):
+    strained = {
+        "hot": Machine(90.0, 1000.0, 1000.0),
+        "memory": Machine(50.0, 100.0),
+        "vram": Machine(50.0, 1000.0, 299.0),
+    }
+    for reason, machine in strained.items():
         (change,) = observe(governor(), 0.001, machine=machine)
         assert change.reason == reason
 

@@ -27,6 +27,7 @@ BUILT_IN_SIGNALS = (
     "prompt.text",
     "device.temperature_c",
     "device.memory_free_mb",
+    "device.vram_free_mb",
     "governor.rung",
     "show.scenes",
 )
@@ -38,6 +39,7 @@ BUILT_IN_RANGES: dict[str, tuple[float, float]] = {
     "sun.elevation_deg": (-90, 90),
     "device.temperature_c": (0, 100),
     "device.memory_free_mb": (0, 4096),
+    "device.vram_free_mb": (0, 4096),
     "governor.rung": (0, 8),
 }
 
@@ -132,8 +134,9 @@ class GovernorConfig(Strict):
     headroom: float = Field(0.5, gt=0, le=1, description="below this the window was easy")
     max_missed: int = Field(2, ge=0, description="deadlines a window may miss")
     climb_windows: int = Field(20, ge=1, description="easy windows before one step up")
-    max_temperature_c: float | None = Field(None, gt=0)
+    max_temperature_c: float | None = Field(None, gt=0, description="of the warmest sensor, the NVIDIA card's included")
     min_memory_free_mb: float | None = Field(None, ge=0)
+    min_vram_free_mb: float | None = Field(None, ge=0, description="of an NVIDIA card with memory of its own")
 
     @model_validator(mode="after")
     def _apart(self) -> "GovernorConfig":
