@@ -11,7 +11,7 @@ export EDGE_NO_SKIPS ?= 1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo bench test check models test-export lock gpu clean
+.PHONY: help run demo bench test check models test-export lock audit gpu clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -48,6 +48,11 @@ test-export: ## the tests of what makes models (installs torch): ARGS=...
 lock: ## the exact requirements of releases again, from pyproject.toml: ARGS="--upgrade"
 	@.ci/setup fleet
 	@.ci/lock $(ARGS)
+
+audit: ## known vulnerabilities of the locked requirements, secrets in tracked files
+	@.ci/setup fleet
+	@$(PYTHON) .ci/audit.py $(ARGS)
+	@.ci/secrets
 
 gpu: ## swap onnxruntime for onnxruntime-gpu (x86-64 with NVIDIA's driver)
 	@.ci/setup gpu
