@@ -51,7 +51,9 @@ class DisplayConfig(Strict):
     canvas_px: SizePx = (1280, 720)
     windowed: bool = False
     window_px: SizePx | None = Field(None, description="size of the window where windowed; default: the canvas")
-    screen: int = Field(0, ge=0)
+    screen: Annotated[int, Field(ge=0)] | Literal["all"] = Field(
+        0, description="which one, counted from 0; all: one picture over every output of the X server"
+    )
     rotation: Literal[0, 90, 180, 270] = 0
     fit: Literal["contain", "cover", "stretch"] = "contain"
     brightness: float = Field(100.0, ge=0, le=100, description="percent")

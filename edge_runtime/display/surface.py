@@ -1,7 +1,8 @@
 """A window or a fullscreen picture through pygame, drawn by the CPU. The only importer of pygame.
 
 `pygame.init` is never called: it opens the sound card. Fullscreen is always asked for with size (0, 0): without a
-window manager SDL leaves a smaller window smaller and crops the picture. Source: measured, SDL 2.28 on X11.
+window manager SDL leaves a smaller window smaller and crops the picture. Where SDL does not ask RandR, all outputs of
+an X server are one screen to it. Source: measured, SDL 2.28 on X11.
 """
 
 import os
@@ -33,12 +34,13 @@ class SurfaceDisplay:
 
     def __init__(self, config: DisplayConfig, clock: Clock, *, gpu: bool) -> None:
         self._config = config
+        self._screen = 0 if config.screen == "all" else config.screen
         self._drawn: Canvas | None = None  # the screen's memory while somebody draws in it
         vsync_hz = self._open_vsync(clock) if config.vsync and gpu else None
         self.pacer: Literal["vsync", "timer"] = "timer" if vsync_hz is None else "vsync"
         if vsync_hz is None:
             self._open(accelerated=False)
-        self.refresh_hz = vsync_hz or sdl.refresh_hz(config.screen)
+        self.refresh_hz = vsync_hz or sdl.refresh_hz(self._screen)
         self.driver = pygame.display.get_driver()
         self._painter = Painter(config, self._surface.get_size())
         # A screen of another layout (16 bit, RGBX) gets its picture by way of this array and SDL's conversion.
@@ -56,11 +58,12 @@ class SurfaceDisplay:
             return None
         if sdl.swap_interval() == 0:
             return None
-        return judge_vsync(np.diff(flips_s).tolist(), sdl.refresh_hz(self._config.screen))
+        return judge_vsync(np.diff(flips_s).tolist(), sdl.refresh_hz(self._screen))
 
     def _open(self, *, accelerated: bool) -> None:
         pygame.display.quit()
         _set_hints(accelerated=accelerated, windowed=self._config.windowed)
+        os.environ["SDL_VIDEO_X11_XRANDR"] = "0" if self._config.screen == "all" else "1"
         try:
             pygame.display.init()
             driver = pygame.display.get_driver()
@@ -82,13 +85,13 @@ class SurfaceDisplay:
     def _open_window(self) -> pygame.Surface:
         config = self._config
         screens = pygame.display.get_num_displays()
-        if config.screen >= screens:
+        if self._screen >= screens:
             are = "is" if screens == 1 else "are"
-            raise DisplayError(f"display.screen = {config.screen}: there {are} {screens}, counted from 0")
+            raise DisplayError(f"display.screen = {self._screen}: there {are} {screens}, counted from 0")
         if not config.windowed:
-            return pygame.display.set_mode((0, 0), pygame.FULLSCREEN, display=config.screen)
+            return pygame.display.set_mode((0, 0), pygame.FULLSCREEN, display=self._screen)
         window_px = config.window_px or turned(config.canvas_px, config.rotation)
-        return pygame.display.set_mode(window_px, pygame.RESIZABLE, display=config.screen)
+        return pygame.display.set_mode(window_px, pygame.RESIZABLE, display=self._screen)
 
     def _is_bgrx(self) -> bool:
         return self._surface.get_bytesize() == 4 and tuple(self._surface.get_masks()[:3]) == _BGRX_MASKS

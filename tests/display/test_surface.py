@@ -8,7 +8,7 @@ import pytest
 from tests.display.show_card import CORNERS, card
 from tests.display.shown import assert_alike, card_process, corner_colours, expected, show_on_x
 from tests.fixtures.children import find_program, stop_child
-from tests.fixtures.screen import run_xvfb
+from tests.fixtures.screen import run_two_outputs, run_xvfb
 from tests.fixtures.waiting import eventually
 
 pytestmark = pytest.mark.display
@@ -113,6 +113,15 @@ def test_a_wanted_screen_that_is_not_there_is_one_clear_line(tmp_path: Path) -> 
 def test_a_second_screen_that_is_not_there_is_one_clear_line(xvfb: str, tmp_path: Path) -> None:
     line = last_words(tmp_path, xvfb, screen=1)
     assert line.endswith("DisplayError: display.screen = 1: there is 1, counted from 0")
+
+
+def test_one_picture_covers_all_outputs_where_that_is_asked_for(tmp_path: Path) -> None:
+    with run_two_outputs(tmp_path) as x_display:
+        for screen, screen_px in (("all", (1280, 480)), (1, (640, 480))):
+            with show_on_x(x_display, tmp_path, {"canvas_px": (640, 240), "screen": screen}) as shown:
+                assert tuple(shown.obey()["screen_px"]) == screen_px
+                if screen == "all":
+                    assert_alike(shown.seen(), expected((640, 240), (1280, 480), 0, "contain"))
 
 
 def test_auto_goes_headless_and_says_why(tmp_path: Path) -> None:
