@@ -80,6 +80,9 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--scene", metavar="NAME", help="begin with this scene, whatever was shown last")
     parser.add_argument("--headless", action="store_true", help="open no window, whatever the config says")
+    parser.add_argument(
+        "--rehearsal", action="store_true", help="headless, without broker and cameras: beside a show that runs"
+    )
     parser.add_argument("--windowed", action="store_true", help="a window instead of the full screen")
     parser.add_argument("--json", action="store_true", help="log JSON lines also on a terminal")
 
@@ -107,8 +110,12 @@ def _add_control_commands(commands: "argparse._SubParsersAction[argparse.Argumen
         "--url", metavar="mqtt://HOST:PORT", help="broker; default: EDGE_RUNTIME_MQTT_URL, else mqtt://127.0.0.1:1883"
     )
     send.add_argument(
-        "--ca-file", metavar="PEM", help="certificate authority of an mqtts:// broker; default: the system's"
+        "--ca-file",
+        metavar="PEM",
+        help="authority of an mqtts:// broker; default: EDGE_RUNTIME_MQTT_CA_FILE, the system's",
     )
+    send.add_argument("--cert-file", metavar="PEM", help="our certificate; default: EDGE_RUNTIME_MQTT_CERT_FILE")
+    send.add_argument("--key-file", metavar="PEM", help="its private key; default: EDGE_RUNTIME_MQTT_KEY_FILE")
     send.add_argument("--wait-s", type=float, default=5.0, metavar="S", help="how long to wait for answers (5)")
     send.add_argument("--device", metavar="ID", help="for TARGET local, where several run on this box")
 

@@ -4,7 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from edge_runtime.clock import wall_s
 from edge_runtime.config import DeviceConfig, Finding, bundle_folders, check, load
+from edge_runtime.control.certificates import check_certificates
 from edge_runtime.errors import EdgeError
 from edge_runtime.inference.manifest import check_bundles
 
@@ -30,8 +32,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def examine(config: DeviceConfig, folders: list[Path]) -> list[Finding]:
-    """All that can be said about a config and the bundles it names."""
-    return [*check(config), *(Finding("error", text) for text in check_bundles(config, folders))]
+    """All that can be said about a config, and the bundles and certificates it names."""
+    bundles = [Finding("error", text) for text in check_bundles(config, folders)]
+    return [*check(config), *bundles, *check_certificates(config.mqtt, wall_s())]
 
 
 def tell(findings: list[Finding], path: Path) -> bool:

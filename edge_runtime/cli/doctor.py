@@ -11,10 +11,10 @@ from importlib import metadata
 from pathlib import Path
 
 from edge_runtime.cli import examine
+from edge_runtime.cli.check import examine as check_all
 from edge_runtime.cli.examine import Answer, Level
 from edge_runtime.cli.local import default_folder
-from edge_runtime.config import DeviceConfig, bundle_folders, check, load
-from edge_runtime.inference.manifest import check_bundles
+from edge_runtime.config import DeviceConfig, bundle_folders, load
 from edge_runtime.realtime import REMEDY, realtime_permitted, x_server
 
 _MARKS = {"ok": "ok  ", "warning": "warn", "error": "FAIL"}
@@ -126,9 +126,8 @@ def _memory() -> Answer:
 
 
 def _config(config: DeviceConfig) -> Iterable[Answer]:
-    findings = [(finding.level, finding.text) for finding in check(config)]
-    findings += [("error", text) for text in check_bundles(config, bundle_folders())]
-    for level, text in findings:
-        yield Answer("error" if level == "error" else "warning", "config", text)
+    findings = check_all(config, bundle_folders())
+    for finding in findings:
+        yield Answer("error" if finding.level == "error" else "warning", "config", finding.text)
     if not findings:
         yield Answer("ok", "config", f"{config.device_id}: right, and its bundles are whole")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edge_runtime.clock import now_s
-from edge_runtime.config import CameraConfig, DeviceConfig
+from edge_runtime.clock import now_s, wall_s
+from edge_runtime.config import CameraConfig, DeviceConfig, MqttConfig
+from edge_runtime.control.certificates import Tls, explain, fetch_certificate
 from edge_runtime.control.mqtt import address
 from edge_runtime.control.vitals import memory_free_mb
 from edge_runtime.display.vblank import open_vblank_counter
@@ -114,16 +115,29 @@ def _first_frame(source: Source) -> Frame:
 
 
 def broker(config: DeviceConfig | None) -> Answer:
-    """Whether the broker's port answers; the login is tried by the run itself."""
+    """Whether the broker answers, and with a certificate that holds; the login is tried by the run itself."""
     if config is None or config.mqtt is None:
         return Answer("ok", "broker", "none in the config")
+    mqtt = config.mqtt
     try:
-        host, port = address(config.mqtt)
-        socket.create_connection((host, port), timeout=_CONNECT_S).close()
+        soon = _greet(mqtt)
     except (OSError, EdgeError) as error:
         remedy = "is it running, is the firewall open? The show runs without it, with fallbacks"
-        return Answer("warning", "broker", f"{config.mqtt.url}: {error}", remedy)
-    return Answer("ok", "broker", f"{config.mqtt.url} answers")
+        return Answer("warning", "broker", f"{mqtt.url}: {explain(mqtt, error, wall_s())}", remedy)
+    return Answer("warning" if soon else "ok", "broker", soon or f"{mqtt.url} answers")
+
+
+def _greet(mqtt: MqttConfig) -> str | None:
+    """Connect, with TLS as far as it can be told before a login; what is to be said of the broker's certificate."""
+    host, port = address(mqtt)
+    with socket.create_connection((host, port), timeout=_CONNECT_S) as plain:
+        if not mqtt.url.startswith("mqtts:"):
+            return None
+        certificate = fetch_certificate(mqtt, host, port, _CONNECT_S)
+        if fault := certificate.fault(wall_s()):
+            return fault
+        with Tls(mqtt).context.wrap_socket(plain, server_hostname=host):
+            return certificate.warning(wall_s())
 
 
 def clock() -> Answer:

@@ -35,8 +35,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _broker(arguments: argparse.Namespace) -> MqttConfig:
     url = arguments.url or os.environ.get("EDGE_RUNTIME_MQTT_URL", DEFAULT_URL)
+    files = {
+        key: getattr(arguments, key) or os.environ.get(f"EDGE_RUNTIME_MQTT_{key.upper()}")
+        for key in ("ca_file", "cert_file", "key_file")
+    }
     try:
-        return MqttConfig(url=url, ca_file=arguments.ca_file)
+        return MqttConfig(url=url, **files)
     except ValueError as error:
         raise EdgeError(f"--url {redact(url)!r}: expected mqtt://HOST:PORT or mqtts://HOST:PORT") from error
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_runtime.clock import now_s, wall_s
 from edge_runtime.config import MqttConfig
+from edge_runtime.control.certificates import explain
 from edge_runtime.control.local import LocalConnection
 from edge_runtime.control.mqtt import address, open_client
 from edge_runtime.control.topics import ack_filter, command_topic
@@ -80,7 +81,9 @@ class _BrokerCall:
         self._topic = command_topic(target, command)
         self._acks: queue.Queue[Ack | str] = queue.Queue(maxsize=1000)
         self._client = open_client(broker, f"edge-send-{uuid.uuid4().hex[:12]}")
+        self._answered = False
         self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
 
@@ -89,7 +92,7 @@ class _BrokerCall:
         try:
             self._client.connect(host, port)
         except OSError as error:
-            raise ChannelError(f"{self._broker.url}: no broker: {error}") from error
+            raise ChannelError(f"{self._broker.url}: no broker: {explain(self._broker, error, wall_s())}") from error
         self._client.loop_start()
         try:
             acks = self._collect(timeout_s)
@@ -119,11 +122,18 @@ class _BrokerCall:
     def _on_connect(
         self, client: Client, _: Any, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
+        self._answered = True
         if reason.is_failure:
             self._acks.put_nowait(str(reason))
             client.disconnect()
         else:
             client.subscribe(ack_filter(self._target), qos=1)
+
+    def _on_disconnect(
+        self, client: Client, _: Any, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        if not self._answered:  # TLS 1.3: a broker that dislikes our certificate says so after the handshake
+            self._acks.put_nowait(explain(self._broker, None, wall_s()))
 
     def _on_subscribe(
         self, client: Client, _: Any, mid: int, reasons: list[ReasonCode], properties: Properties | None

@@ -12,10 +12,11 @@ import json
 import os
 import random
 import socket
-import ssl
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,10 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from edge_runtime.clock import now_s
+from edge_runtime.clock import now_s, wall_s
 from edge_runtime.config import MqttConfig
 from edge_runtime.control.backoff import Backoff
+from edge_runtime.control.certificates import Tls, explain
 from edge_runtime.control.topics import Topics
 from edge_runtime.errors import ConfigError
 from edge_runtime.logs import Level
@@ -166,7 +168,9 @@ class MqttLink:
         self._unsent: set[str] = set()
         self._backoff = Backoff(random.Random())
         self._gone = threading.Event()
-        self._topics = topics
+        self._config, self._topics = config, topics
+        self._answered = False
+        self._told: str | None = None
         # Retain-as-published: a command sent with the retain flag is refused also when it reaches us alive.
         commands = SubscribeOptions(qos=1, retainAsPublished=True)
         self._filters = [(name, commands) for name in topics.command_filters]
@@ -240,15 +244,18 @@ class MqttLink:
     def _on_connect(
         self, client: Client, _: Any, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
+        self._answered = True
         if reason.is_failure:
             self.inbox.file_note(Note("mqtt_refused", "warning", {"reason": str(reason)}))
             return
+        self._told = None
         self._backoff.connected(now_s())
         client.subscribe(self._filters)
         self.connected = True
         self.inbox.file_note(Note("mqtt_connected", "info", {"session_present": flags.session_present}))
 
     def _on_connect_fail(self, client: Client, _: Any) -> None:
+        self._tell_why(sys.exception())  # paho calls us where it caught it
         self._wait_before_next()
 
     def _on_disconnect(
@@ -258,8 +265,18 @@ class MqttLink:
             self.connected = False
             self.reconnects += 1
             self.inbox.file_note(Note("mqtt_lost", "warning", {"reason": str(reason)}))
+        elif not self._answered:  # TLS 1.3: a broker that dislikes our certificate says so after the handshake
+            self._tell_why(None)
+        self._answered = False
         self._wait_before_next()
         self._gone.set()
+
+    def _tell_why(self, error: BaseException | None) -> None:
+        """Note why there is no broker, once a reason."""
+        reason = explain(self._config, error, wall_s())
+        if reason != self._told:
+            self._told = reason
+            self.inbox.file_note(Note("mqtt_unreachable", "warning", {"reason": reason}))
 
     def _wait_before_next(self) -> None:
         """Hand paho our own delay: its doubling runs in step with every other box of the venue."""
@@ -328,15 +345,15 @@ def open_client(config: MqttConfig, client_id: str) -> Client:
     if user is not None or password is not None:
         client.username_pw_set(user, password)
     if urlsplit(config.url).scheme == "mqtts":
-        try:
-            context = ssl.create_default_context(cafile=config.ca_file)
-            if config.cert_file:
-                context.load_cert_chain(config.cert_file, config.key_file)
-        except (OSError, ssl.SSLError) as error:
-            files = ", ".join(filter(None, (config.ca_file, config.cert_file, config.key_file))) or "the system's"
-            raise ConfigError(f"mqtt: certificates ({files}) cannot be used: {error}") from error
-        client.tls_set_context(context)
+        tls = Tls(config)
+        client.tls_set_context(tls.context)
+        client.on_pre_connect = lambda _client, _: _take_renewed(tls)
     return client
+
+
+def _take_renewed(tls: Tls) -> None:
+    with suppress(OSError):  # half of them are written: until the next attempt the old ones stand
+        tls.refresh()
 
 
 def read_secrets(config: MqttConfig) -> tuple[str | None, str | None]:

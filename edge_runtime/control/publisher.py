@@ -5,7 +5,9 @@ from typing import Self
 
 from paho.mqtt.enums import MQTTErrorCode
 
+from edge_runtime.clock import wall_s
 from edge_runtime.config import MqttConfig
+from edge_runtime.control.certificates import explain
 from edge_runtime.control.mqtt import address, encode, open_client
 from edge_runtime.errors import ChannelError
 
@@ -19,7 +21,7 @@ class Publisher:
         try:
             self._client.connect(host, port, broker.keepalive_s)
         except OSError as error:
-            raise ChannelError(f"{broker.url}: no broker: {error}") from error
+            raise ChannelError(f"{broker.url}: no broker: {explain(broker, error, wall_s())}") from error
         self._client.loop_start()
 
     def publish(self, topic: str, payload: object) -> bool:
