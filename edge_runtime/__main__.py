@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_show_commands(commands)
     _add_control_commands(commands)
     _add_diagnosis_commands(commands)
+    _add_release_command(commands)
     return parser
 
 
@@ -124,6 +125,24 @@ def _add_diagnosis_commands(commands: "argparse._SubParsersAction[argparse.Argum
     check = commands.add_parser("check", help="check config files, and the bundles they name; reads files only")
     check.add_argument("configs", type=Path, nargs="+", metavar="config")
     check.add_argument("--models", type=Path, action="append", default=[], metavar="DIR")
+    metrics = commands.add_parser(
+        "metrics",
+        help="serve a box's figures to Prometheus",
+        description="Serve the figures of a device on this box, of its releases and certificates, to Prometheus.",
+    )
+    metrics.add_argument("--listen", default="127.0.0.1:9469", metavar="HOST:PORT", help="default: 127.0.0.1:9469")
+    metrics.add_argument("--device", metavar="ID", help="which device, where several run on this box")
+    metrics.add_argument("--once", action="store_true", help="print them instead")
+    metrics.add_argument(
+        "--root", type=Path, default=Path("/opt/edge-runtime"), metavar="DIR", help="where releases are"
+    )
+    metrics.add_argument(
+        "--certificates",
+        type=Path,
+        default=Path("/etc/edge-runtime/tls"),
+        metavar="DIR",
+        help="of the link to the broker",
+    )
     doctor = commands.add_parser(
         "doctor", help="is this machine fit? screen, GPU, camera, broker, real-time permission"
     )
@@ -163,6 +182,43 @@ def _add_models_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
     models.add_argument("--engines", type=Path, metavar="DIR", help="build: default for a config: its state folder")
     models.add_argument("--threads", type=int, default=1, help="bench (1)")
     models.add_argument("--runs", type=int, default=20, help="bench (20)")
+
+
+def _add_release_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    release = commands.add_parser(
+        "release",
+        help="signed releases: build, verify, install, roll back",
+        description="Releases of the runtime and of models: built and signed on a desk, put on a box by one command "
+        "that goes back by itself when the show does worse than before.",
+    )
+    actions = release.add_subparsers(dest="action", required=True, metavar="ACTION")
+    build = actions.add_parser("build", help="make a release of this program, or of bundles")
+    build.add_argument("track", choices=("runtime", "models"))
+    build.add_argument("--version", help="runtime: default this program's; models: e.g. 2026.11.28")
+    build.add_argument("--source", type=Path, metavar="DIR", help="models: the bundles; default: those we ship")
+    build.add_argument("--key", type=Path, metavar="PEM", help="sign with it: openssl genpkey -algorithm ed25519")
+    build.add_argument("--out", type=Path, metavar="FILE", help="default: edge-runtime-TRACK-VERSION.tar")
+    verify = actions.add_parser("verify", help="is a release file whole, and signed by a trusted key?")
+    verify.add_argument("file", type=Path)
+    verify.add_argument("--unsigned", action="store_true", help="look at the hashes alone")
+    install = actions.add_parser("install", help="put a release on this box, and go back if the show does worse")
+    install.add_argument("file", type=Path)
+    install.add_argument("--again", action="store_true", help="also one that was rejected here before")
+    rollback = actions.add_parser("rollback", help="go back to the release before")
+    listing = actions.add_parser("list", help="releases on this box: what runs, what is kept, what was rejected")
+    health = actions.add_parser("health", help="watch the show of this box: exit code 3 where it is not well")
+    health.add_argument("--restart", action="store_true", help="start it anew first")
+    trial = actions.add_parser("trial", help="(for the trial unit) switch, watch, keep or go back")
+    settle = actions.add_parser("settle", help="undo a trial that was cut short; every boot does")
+    for parser in (rollback, trial):
+        parser.add_argument("track", choices=("runtime", "models"))
+    for parser in (build, verify, install, rollback, listing, health, trial, settle):
+        parser.add_argument("--json", action="store_true", help="print JSON")
+    for parser in (verify, install, rollback, listing, health, trial, settle):
+        parser.add_argument("--root", type=Path, default=Path("/opt/edge-runtime"), metavar="DIR", help="of releases")
+        etc = "/etc/edge-runtime"
+        parser.add_argument("--policy", type=Path, default=Path(etc, "release.toml"), metavar="FILE")
+        parser.add_argument("--config", type=Path, default=Path(etc, "device.toml"), metavar="FILE")
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -7,6 +7,8 @@ EdgeError                 something the user can act on: one clear line, exit co
 ├── SessionError          a model could not be loaded or failed on one input
 │   └── DeviceLostError   the GPU is of no use to this process any more: the part has to start afresh
 ├── DisplayError          no picture can be shown
+├── ReleaseError          a release is not signed as asked, altered, older than policy allows, or cannot be kept here
+│   └── TrialFailed       a release was tried, did worse than the one before, and that one is back
 ├── ChannelError          a part's channel broke or a message breaks its rules
 └── Refused               a command was understood and not obeyed; the reason goes back to the sender
 """
@@ -38,6 +40,14 @@ class DeviceLostError(SessionError):
 
 class DisplayError(EdgeError):
     """The display could not be opened or lost its window."""
+
+
+class ReleaseError(EdgeError):
+    """A release is not signed as asked, altered, older than policy allows, or cannot be kept here. Nothing changed."""
+
+
+class TrialFailed(ReleaseError):  # noqa: N818 - what happened, not what is wrong
+    """A release was tried, did worse than the one before it, and that one is back. `str(error)` is the reason."""
 
 
 class ChannelError(EdgeError):

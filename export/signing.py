@@ -1,12 +1,8 @@
-"""Signatures of bundles: made here, judged on the device by edge_runtime/trust/signing.py."""
+"""Signed bundles: made here, judged on the device by edge_runtime/trust/signing.py."""
 
-import base64
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-from export.errors import ExportError
+from edge_runtime.trust import signing
 
 
 def sign(folder: Path, key_file: Path) -> str:
@@ -17,14 +13,8 @@ def sign(folder: Path, key_file: Path) -> str:
         key_file: private key, PEM: `openssl genpkey -algorithm ed25519 -out signing.pem`.
 
     Raises:
-        ExportError: the key cannot be read or is of another kind.
+        EdgeError: the key cannot be read or is of another kind.
     """
-    try:
-        key = load_pem_private_key(key_file.read_bytes(), password=None)
-    except (OSError, TypeError, ValueError) as error:
-        raise ExportError(f"{key_file}: cannot be read as a private key in PEM without password: {error}") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ExportError(f"{key_file}: is no Ed25519 key; type: openssl genpkey -algorithm ed25519 -out {key_file}")
-    signature = key.sign((folder / "manifest.toml").read_bytes())
-    (folder / "manifest.toml.sig").write_bytes(base64.b64encode(signature) + b"\n")
-    return key.public_key().public_bytes_raw().hex()
+    signature, public_key = signing.sign((folder / "manifest.toml").read_bytes(), key_file)
+    (folder / signing.SIGNATURE).write_bytes(signature)
+    return public_key

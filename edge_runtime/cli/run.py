@@ -25,13 +25,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def with_options(config: DeviceConfig, arguments: argparse.Namespace) -> DeviceConfig:
-    """The config with what the command line overrides."""
+    """The config with what the command line overrides.
+
+    A rehearsal runs beside the show it may replace: it keeps off the screen, the broker and the cameras.
+    """
     display: dict[str, Any] = {}
-    if arguments.headless:
+    if arguments.headless or arguments.rehearsal:
         display["kind"] = "headless"
     if arguments.windowed:
         display["windowed"] = True
-    return config.model_copy(update={"display": config.display.model_copy(update=display)})
+    update: dict[str, Any] = {"display": config.display.model_copy(update=display)}
+    if arguments.rehearsal:
+        synthetic = {"source": "synthetic", "pipe": None}
+        update |= {"mqtt": None, "cameras": [camera.model_copy(update=synthetic) for camera in config.cameras]}
+    return config.model_copy(update=update)
 
 
 def run_device(config: DeviceConfig, arguments: argparse.Namespace) -> int:
