@@ -112,7 +112,8 @@ class Installer:
         """A rehearsal with the release in question; None where this box cannot hold one yet."""
         runtime = release if shelf.track == "runtime" else Shelf(self.root, "runtime").linked("current")
         models = release if shelf.track == "models" else Shelf(self.root, "models").linked("current")
-        if runtime is None or not self.config.exists():
+        first = Shelf(self.root, "runtime").linked("proven") is None and models is None  # of a bare box
+        if runtime is None or first or not self.config.exists():
             return None
         return Cast(runtime / LAUNCHER, self.config, models)
 
