@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from edge_runtime import __version__
 from edge_runtime.children import Child
 from edge_runtime.config import DeviceConfig
 
@@ -68,6 +69,7 @@ def compose(
             models |= reported
     return {
         "schema": SCHEMA,
+        "version": __version__,
         "device_id": config.device_id,
         "seconds": show.get("seconds", 0.0),
         "display": show.get("display", {}),

@@ -182,6 +182,7 @@ class LiveModel:
         recent = sum(1 for finished_s in self._finished_s if finished_s > at_s - _RATE_WINDOW_S)
         return {
             "bundle": self.bundle,
+            "backend": self._config.backend,
             "provider": self.task.session.provider,
             "engine": self.task.session.engine,
             "runs": self.runs,

@@ -22,7 +22,7 @@ def test_a_timed_run_ends_by_itself_with_the_statistics_of_the_contract(tmp_path
         assert device.process.wait(15.0) == 0
     told = json.loads(stats.read_text())
     assert set(told) == {
-        *("schema", "device_id", "seconds", "display", "scene", "frames", "latency_ms", "models", "cameras"),
+        *("schema", "version", "device_id", "seconds", "display", "scene", "frames", "latency_ms", "models", "cameras"),
         *("parts", "governor", "signals", "mqtt", "start", "memory_mb"),
     }
     assert (told["schema"], told["device_id"]) == (1, "crew")
