@@ -8,12 +8,13 @@ import hashlib
 import io
 import itertools
 import json
+import os
 import re
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, Self, cast, get_args
+from typing import Any, Literal, Self, get_args
 
 from edge_runtime.errors import ReleaseError
 from edge_runtime.trust.signing import find_signature_fault, sign
@@ -23,6 +24,7 @@ TRACKS: tuple[Track, ...] = get_args(Track)
 CONTENTS, SIGNATURE = "release.json", "release.json.sig"
 SCHEMA = 1
 MAX_CONTENTS_BYTES = 4_000_000
+MAX_SIGNATURE_BYTES = 1000
 MAX_RELEASE_BYTES = 2_000_000_000
 _VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){1,3}((a|b|rc)\d{1,9})?")
 _BLOCK_BYTES = 1 << 20
@@ -169,12 +171,12 @@ class ReleaseFile:
             raise ReleaseError(f"{path}: cannot be read as a release: {error}") from error
         try:
             self._members = self._iterate()
-            self.raw_contents = self._read_first(CONTENTS)
-            self.signature: bytes | None = None
-            self._ahead: tuple[tarfile.TarInfo, Any] | None = next(self._members, None)
-            if self._ahead is not None and self._ahead[0].name == SIGNATURE:
-                self.signature = cast(bytes, self._ahead[1].read(1024))
-                self._ahead = None
+            self._ahead = next(self._members, None)
+            contents = self._read(CONTENTS, MAX_CONTENTS_BYTES)
+            if contents is None:
+                raise ReleaseError(f"{path}: is no release: it does not begin with {CONTENTS}")
+            self.raw_contents = contents
+            self.signature = self._read(SIGNATURE, MAX_SIGNATURE_BYTES)
             if keys is not None:
                 self._require_signature(keys)
             self.contents = parse_contents(self.raw_contents, str(path))
@@ -186,9 +188,7 @@ class ReleaseFile:
         if self.signature is None:
             raise ReleaseError(f"{self.path}: is not signed and this box requires it: release build --key signing.pem")
         if fault := find_signature_fault(self.signature, self.raw_contents, keys):
-            raise ReleaseError(
-                f"{self.path}: its signature {fault} of this box: altered after signing, or signed by somebody else"
-            )
+            raise ReleaseError(f"{self.path}: its signature {fault}: altered after signing, or signed by somebody else")
 
     def _iterate(self) -> Iterator[tuple[tarfile.TarInfo, Any]]:
         try:
@@ -197,13 +197,15 @@ class ReleaseFile:
                     raise ReleaseError(f"{self.path}: {member.name[:80]!r} is no plain file; a release holds no others")
                 yield member, self._tar.extractfile(member)
         except (OSError, tarfile.TarError) as error:
-            raise ReleaseError(f"{self.path}: is cut short or altered: {error}; copy it again") from error
+            raise self._torn(error) from error
 
-    def _read_first(self, name: str) -> bytes:
-        member, source = next(self._members, (tarfile.TarInfo(), None))
-        if source is None or member.name != name or member.size > MAX_CONTENTS_BYTES:
-            raise ReleaseError(f"{self.path}: is no release: it does not begin with {name}")
-        return cast(bytes, source.read())
+    def _read(self, name: str, max_bytes: int) -> bytes | None:
+        """The next member, if that is its name."""
+        if self._ahead is None or self._ahead[0].name != name or self._ahead[0].size > max_bytes:
+            return None
+        content = b"".join(self._blocks(self._ahead[1]))
+        self._ahead = next(self._members, None)
+        return content
 
     def unpack(self, folder: Path | None) -> None:
         """Compare every file with its hash and, where there is a folder, write them into it. Once only.
@@ -217,9 +219,9 @@ class ReleaseFile:
         if missing:
             raise ReleaseError(f"{self.path}: {next(iter(missing))} is missing; copy the release again")
         if folder is not None:
-            _write(folder / CONTENTS, [self.raw_contents], executable=False)
+            (folder / CONTENTS).write_bytes(self.raw_contents)
             if self.signature is not None:
-                _write(folder / SIGNATURE, [self.signature], executable=False)
+                (folder / SIGNATURE).write_bytes(self.signature)
 
     def _take(self, member: tarfile.TarInfo, source: Any, missing: dict[str, File], folder: Path | None) -> None:
         file = missing.pop(member.name, None)
@@ -228,19 +230,30 @@ class ReleaseFile:
         if member.size != file.bytes:
             raise ReleaseError(f"{self.path}: {member.name} has {member.size} bytes; its list says {file.bytes}")
         digest = hashlib.sha256()
-        blocks = _digested(iter(lambda: source.read(_BLOCK_BYTES), b""), digest)
-        if folder is None:
-            for _ in blocks:
-                pass
-        else:
-            try:
-                _write(folder / member.name, blocks, executable=file.executable)
-            except tarfile.TarError as error:
-                raise ReleaseError(f"{self.path}: is cut short: {error}; copy it again") from error
-            except OSError as error:
-                raise ReleaseError(f"{folder / member.name}: cannot be written: {error.strerror}") from error
+        place = folder / member.name if folder else Path(os.devnull)
+        try:
+            if folder:
+                place.parent.mkdir(parents=True, exist_ok=True)
+            with place.open("wb") as out:
+                for block in self._blocks(source):
+                    digest.update(block)
+                    out.write(block)
+            if folder:
+                place.chmod(0o755 if file.executable else 0o644)
+        except OSError as error:
+            raise ReleaseError(f"{place}: cannot be written: {error.strerror}") from error
         if digest.hexdigest() != file.sha256:
             raise ReleaseError(f"{self.path}: {member.name} was altered: its sha256 is not the one that was signed")
+
+    def _blocks(self, source: Any) -> Iterator[bytes]:
+        try:
+            while block := source.read(_BLOCK_BYTES):
+                yield block
+        except tarfile.TarError as error:
+            raise self._torn(error) from error
+
+    def _torn(self, error: Exception) -> ReleaseError:
+        return ReleaseError(f"{self.path}: is cut short or altered: {error}; copy it again")
 
     def close(self) -> None:
         self._tar.close()
@@ -250,20 +263,6 @@ class ReleaseFile:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _digested(blocks: Iterator[bytes], digest: Any) -> Iterator[bytes]:
-    for block in blocks:
-        digest.update(block)
-        yield block
-
-
-def _write(path: Path, blocks: Iterable[bytes], *, executable: bool) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("xb") as file:
-        for block in blocks:
-            file.write(block)
-    path.chmod(0o755 if executable else 0o644)
 
 
 def read_contents(folder: Path) -> Contents:

@@ -17,7 +17,6 @@ from edge_runtime.release.rehearsal import Cast, rehearse
 from edge_runtime.release.shelf import Shelf, locked
 
 LAUNCHER = "bin/edge-runtime"
-_REHEARSED_FOR_S = 2.0
 _BASELINE_S = 3.0
 _BACK_WITHIN_S = 30.0
 
@@ -119,7 +118,7 @@ class Installer:
 
     def _try(self, shelf: Shelf, release: Path) -> str:
         cast = self._cast(shelf, release)
-        first_picture_s = rehearse(cast, _REHEARSED_FOR_S) if cast else 0.0
+        first_picture_s = rehearse(cast, self.policy.gate.rehearse_s) if cast else 0.0
         if shelf.linked("proven") is None or not service.is_active():
             shelf.link("current", release)
             shelf.prove(release)
@@ -184,7 +183,7 @@ class Installer:
             shelf.settle()
             present, previous = shelf.linked("proven"), shelf.linked("previous")
             if present is None or previous is None or previous == present:
-                raise ReleaseError(f"{shelf.folder}: nothing was proven before {self._kept(shelf)}")
+                raise ReleaseError(f"{shelf.folder}: keeps no release from before the present one; install one instead")
             if damage := find_damage(previous):
                 raise ReleaseError(f"{damage}; install a release instead")
             shelf.link("current", previous)

@@ -13,9 +13,12 @@ _KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class GateLimits:
-    """How long a new release is watched, and what it may not do worse. See `health.judge`."""
+    """How a new release is judged, and what it may not do worse. See `health.judge`."""
 
+    rehearse_s: float = 2.0
+    """How long it plays where nobody sees it."""
     watch_s: float = 20.0
+    """How long the show is watched before the release is kept."""
     first_picture_s: float = 2.5
     """At most, or twice what the rehearsal took."""
     missed_share: float = 0.01
@@ -65,6 +68,8 @@ def load_policy(path: Path) -> Policy:
     if known.get("platform", "cpu") not in get_args(Platform):
         raise ReleaseError(f"{path}: platform = {known['platform']!r}: expected {', '.join(get_args(Platform))}")
     keys = known.pop("trusted_keys", [])
+    if not isinstance(keys, list):
+        raise ReleaseError(f"{path}: trusted_keys = {keys!r}: expected a list")
     policy = Policy(**known, trusted_keys=tuple(_key(key, path) for key in keys), gate=GateLimits(**gate))
     if policy.require_signed and not policy.trusted_keys:
         raise ReleaseError(f"{path}: require_signed needs trusted_keys = [KEY that release build printed]")
@@ -72,6 +77,8 @@ def load_policy(path: Path) -> Policy:
 
 
 def _known(tree: Any, kind: type, path: Path, prefix: str) -> dict[str, Any]:
+    if not isinstance(tree, dict):
+        raise ReleaseError(f"{path}: {prefix.strip('.')} = {tree!r}: expected a table")
     names = [field.name for field in fields(kind)]
     for key in tree:
         if key not in names:
