@@ -65,9 +65,40 @@ def _add_show_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     replay.add_argument("--url", default="mqtt://127.0.0.1:1883", metavar="mqtt://HOST:PORT")
     replay.add_argument("--speed", type=float, default=1.0, help="times faster than life (1)")
     replay.add_argument("--once", action="store_true", help="stop at the end instead of beginning again")
+    _add_init_command(commands)
     part = commands.add_parser("part", help="(for the supervisor) run one part")
     part.add_argument("name")
     part.add_argument("--channel", type=int, required=True, metavar="FD")
+
+
+def _add_init_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    init = commands.add_parser(
+        "init",
+        help="write a device config for this box, by a few questions",
+        description="Write a commented device config after the nearest that we ship. What no flag says is asked.",
+    )
+    init.add_argument("file", type=Path, nargs="?", default=Path("device.toml"), help="to write (device.toml)")
+    init.add_argument("--yes", action="store_true", help="ask nothing: take the default for what no flag says")
+    init.add_argument("--force", action="store_true", help="replace the file where there is one")
+    init.add_argument("--device-id", metavar="ID", help="its name in topics and logs; default: the host's")
+    init.add_argument(
+        "--box", help="laptop, desktop-rtx, jetson-orin-nano, jetson-agx-orin, jetson-thor; default: what it is"
+    )
+    init.add_argument("--screen", help="landscape, portrait, wide, projection, two; default: landscape")
+    init.add_argument("--rotation", metavar="DEGREES", help="0, 90, 180, 270: clockwise, into the screen's memory")
+    init.add_argument("--size", metavar="WxH", help="of the screen as people see it, e.g. 3840x1080")
+    init.add_argument(
+        "--camera", metavar="SOURCE", help="/dev/v4l/by-id/..., rtsp://..., synthetic; default: one plugged in"
+    )
+    init.add_argument("--broker", metavar="URL", help="mqtt://HOST or mqtts://HOST; none: a recorded venue stands in")
+    init.add_argument("--screenshots", help="allowed, blurred, forbidden")
+    init.add_argument(
+        "--label", metavar="TEXT", help="words of the AI label; none: no label, where the law allows that"
+    )
+    init.add_argument("--scene", metavar="NAME", help="the one it begins with")
+    init.add_argument(
+        "--models", type=Path, action="append", default=[], metavar="DIR", help="look for bundles here first"
+    )
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -149,7 +180,8 @@ def _add_diagnosis_commands(commands: "argparse._SubParsersAction[argparse.Argum
     doctor.add_argument("config", type=Path, nargs="?", help="check for this installation too")
     doctor.add_argument("--json", action="store_true", help="print JSON")
     _add_models_command(commands)
-    commands.add_parser("schema", help="print the JSON Schema of device configs, for editors")
+    schema = commands.add_parser("schema", help="print the JSON Schema of device configs, or the contract over MQTT")
+    schema.add_argument("what", nargs="?", choices=("config", "mqtt"), default="config")
     bench = commands.add_parser(
         "bench",
         help="measure the budgets on this machine, beside a naive loop",

@@ -138,17 +138,17 @@ class Envelope(_Checked):
 
     id: str = Field(pattern=r"^[\x21-\x7e]{1,64}$", description="1 to 64 printable characters, never used twice")
     issued_at: float = Field(ge=0, description="Unix seconds, UTC")
-    expires_s: float = Field(gt=0, le=MAX_EXPIRES_S)
-    args: dict[str, Any]
+    expires_s: float = Field(gt=0, le=MAX_EXPIRES_S, description="after that it is not obeyed any more")
+    args: dict[str, Any] = Field(description="of the command, see below")
 
 
 class Desired(_Checked):
     """What must hold whatever happens; newer than what is held when its revision is larger."""
 
-    revision: int = Field(ge=0, le=2**53)
-    scene: str | None = None
+    revision: int = Field(ge=0, le=2**53, description="larger each time")
+    scene: str | None = Field(None, description="what is left out stays as it is")
     blackout: bool | None = None
-    brightness: float | None = Field(None, ge=0, le=100)
+    brightness: float | None = Field(None, ge=0, le=100, description="percent")
 
 
 @dataclass(frozen=True, slots=True)

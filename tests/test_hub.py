@@ -14,6 +14,7 @@ from edge_runtime.clock import now_s, wall_s
 from edge_runtime.config import MqttConfig
 from edge_runtime.control.client import send
 from edge_runtime.control.mqtt import WILL_DELAY_S
+from edge_runtime.control.topics import CONTRACT, REPLY
 from edge_runtime.errors import ChannelError
 from tests.control.venue import DEVICE, REPOSITORY, Others, Venue, bad_commands, box_config, envelope
 from tests.fixtures.broker import Mosquitto
@@ -384,6 +385,22 @@ def test_status_is_published_at_once_when_a_part_or_the_rung_changes(hub: Runnin
         lambda: [e for e in venue.all(f"edge/{DEVICE}/event") if e["event"] == "part_back"], 5.0, "the last event"
     )
     assert len(venue.all(f"edge/{DEVICE}/event")) == 7  # six of the fifty
+
+
+def test_what_a_hub_says_is_in_the_contract_and_retained_where_that_says_so(
+    mosquitto: Mosquitto, hub: RunningPart, venue: Venue
+) -> None:
+    hub.send("status", status={"schema": 1, "parts": {}, "governor": {"rung": "full"}})
+    hub.send("event", event={"event": "part_back", "part": "supervisor", "level": "info", "name": "show"})
+    venue.ack(venue.command("prompt", {"text": "hello"}))
+    hub.send("presenting", on=True)
+    own = {kind.of(DEVICE): kind.retained for kind in CONTRACT if kind.said_by == "the box" and kind != REPLY}
+    eventually(lambda: own.keys() <= {heard.topic for heard in venue.heard}, 5.0, "all of it was said")
+    with Venue(mosquitto.port) as late:
+        kept = {topic for topic, retained in own.items() if retained}
+        eventually(lambda: kept == {heard.topic for heard in late.heard if heard.retained}, 5.0, "what is kept")
+    others = {heard.topic for heard in venue.heard} - own.keys()
+    assert others == {f"edge/{DEVICE}/cmd/prompt"}
 
 
 def test_a_box_that_was_off_obeys_what_is_desired_and_only_once(

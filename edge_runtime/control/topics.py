@@ -1,19 +1,77 @@
-"""Every topic of the contract, in one table, and how topics match filters.
-
-edge/<id>/availability   retained   {"state": "online|offline", "session": N}; also the last will
-edge/<id>/status         retained   the statistics object and "at" (Unix seconds), every 10 s and on transitions
-edge/<id>/state/<thing>  retained   scene {"scene"}, blackout {"on"}, brightness {"percent"}, rung {"rung"},
-                                    holds {PARAMETER: value}, desired {"revision"}
-edge/<id>/event                     one transition
-edge/<id>/ack                       {"id", "ok", "reason"?, "result"?}
-edge/<id>/desired        retained   in: {"revision", "scene"?, "blackout"?, "brightness"?}
-edge/<id>/cmd/<name>                in: one command; also edge/all/cmd/<name> and edge/group/<g>/cmd/<name>
-"""
+"""Every topic of the contract, in one table from which docs/mqtt.md is written too, and how topics match filters."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 MAX_TOPIC_BYTES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of topic. Quality of service is 1 everywhere."""
+
+    pattern: str
+    """`ID` stands for a device id, `GROUP` for a group, `NAME` for a command or whatever its sender chose."""
+    payload: str
+    meaning: str
+    said_by: str = "the box"
+    heard_by: str = "its venue"
+    retained: bool = False
+
+    def of(self, device_id: str) -> str:
+        """The topic of one device."""
+        return self.pattern.replace("ID", device_id, 1)
+
+
+AVAILABILITY = Kind(
+    "edge/ID/availability",
+    '`{"state": "online", "session": N}` or `"offline"`',
+    "whether pictures are presented; the last will too, after 5 s; `session` counts the starts of the hub",
+    retained=True,
+)
+STATUS = Kind(
+    "edge/ID/status",
+    "the statistics, and `at`: Unix seconds",
+    "every 10 s, and when a part or the rung changed",
+    retained=True,
+)
+EVENT = Kind(
+    "edge/ID/event", '`{"at", "event", "level", ...}`', "one transition; a few a minute of each, the rest are counted"
+)
+ACK = Kind("edge/ID/ack", '`{"id", "ok", "reason"?, "result"?}`', "what became of a command, once each")
+REPLY = Kind(
+    "edge/ID/reply/NAME",
+    "as `ack`",
+    "the same for a sender that asked for it: MQTT 5 response topic, with its correlation",
+)
+STATES = {
+    thing: Kind(f"edge/ID/state/{thing}", f"`{payload}`", meaning, retained=True)
+    for thing, payload, meaning in (
+        ("scene", '{"scene": NAME}', "the scene that is shown, or next"),
+        ("blackout", '{"on": true}', "whether the screen is dark"),
+        ("brightness", '{"percent": 0-100}', "how bright the picture is"),
+        ("rung", '{"rung": NAME}', "the rung of the quality ladder"),
+        ("holds", "{PARAMETER: value}", "what `set` holds"),
+        ("desired", '{"revision": N}', "the newest `desired` that was taken; -1 before any"),
+    )
+}
+DESIRED = Kind(
+    "edge/ID/desired",
+    '`{"revision", "scene"?, "blackout"?, "brightness"?}`',
+    "what must hold, also for a box that is off now; obeyed once, when its revision is larger than the last",
+    said_by="its venue",
+    heard_by="the box",
+    retained=True,
+)
+COMMANDS = tuple(
+    Kind(f"edge/{target}/cmd/NAME", "an envelope", meaning, said_by, "every box meant")
+    for target, said_by, meaning in (
+        ("ID", "its venue", "one command to one box"),
+        ("group/GROUP", "the venue of that group", "one command to the boxes with that word in `mqtt.groups`"),
+        ("all", "operators", "one command to every box"),
+    )
+)
+CONTRACT: Sequence[Kind] = (AVAILABILITY, STATUS, *STATES.values(), EVENT, ACK, REPLY, DESIRED, *COMMANDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,31 +84,31 @@ class Topics:
     @property
     def availability(self) -> str:
         """Whether the show presents."""
-        return f"edge/{self.device_id}/availability"
+        return AVAILABILITY.of(self.device_id)
 
     @property
     def status(self) -> str:
         """The statistics."""
-        return f"edge/{self.device_id}/status"
+        return STATUS.of(self.device_id)
 
     @property
     def event(self) -> str:
         """Transitions."""
-        return f"edge/{self.device_id}/event"
+        return EVENT.of(self.device_id)
 
     @property
     def ack(self) -> str:
         """What became of commands."""
-        return f"edge/{self.device_id}/ack"
+        return ACK.of(self.device_id)
 
     @property
     def desired(self) -> str:
         """What must hold."""
-        return f"edge/{self.device_id}/desired"
+        return DESIRED.of(self.device_id)
 
     def state(self, thing: str) -> str:
         """What one thing is at."""
-        return f"edge/{self.device_id}/state/{thing}"
+        return STATES[thing].of(self.device_id)
 
     @property
     def command_prefixes(self) -> tuple[str, ...]:
