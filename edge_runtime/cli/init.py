@@ -51,6 +51,13 @@ class Question:
         """A number picks a choice, where choices are not numbers themselves."""
         return not any(choice.isdecimal() for choice in self.choices)
 
+    @property
+    def prompt(self) -> str:
+        """What is asked, with what a number picks and what the Enter key means."""
+        listed = [f"{number} {choice}" if self.numbered else choice for number, choice in enumerate(self.choices, 1)]
+        offered = f": {'  '.join(listed)}" if listed else ""
+        return f"{self.words}{offered} [{self.default}]: "
+
     def judge(self, answer: str) -> str:
         """The answer that is meant.
 
@@ -79,10 +86,8 @@ class Interview:
             return question.judge(given)
         if not self._asks:
             return question.default
-        for number, choice in enumerate(question.choices, 1):
-            print(f"  {number}  {choice}" if question.numbered else f"  {choice}")
         while True:
-            answer = _ask(f"{question.words} [{question.default}]: ") or question.default
+            answer = _ask(question.prompt) or question.default
             if question.numbered and answer.isdecimal() and 1 <= int(answer) <= len(question.choices):
                 return question.choices[int(answer) - 1]
             try:
@@ -115,22 +120,22 @@ def run(arguments: argparse.Namespace) -> int:
 def _hold(interview: Interview) -> Answers:
     """All questions, in the order in which one answer gives the next its default."""
     take = interview.take
-    device_id = take(Question("device_id", "Its name", _host_name(), fault=_device_id_fault))
-    box = take(Question("box", "Which box is it", detect_box(), BOXES))
-    screen = take(Question("screen", "What does it show on", "landscape", tuple(SCREENS)))
+    device_id = take(Question("device_id", "Name of the box", _host_name(), fault=_device_id_fault))
+    box = take(Question("box", "Kind of box", detect_box(), BOXES))
+    screen = take(Question("screen", "Kind of screen", "landscape", tuple(SCREENS)))
     nearest = load(template(box, screen))
     display = nearest.display
     turned, size = str(display.rotation), "x".join(map(str, display.canvas_px))
-    rotation = take(Question("rotation", "Degrees that the picture is turned clockwise", turned, _ROTATIONS))
-    size = take(Question("size", "Size or shape of the screen as people see it", size, fault=_size_fault))
+    rotation = take(Question("rotation", "Picture turned clockwise, degrees", turned, _ROTATIONS))
+    size = take(Question("size", "Size or shape of the screen, as people see it", size, fault=_size_fault))
     cameras = (*plugged_in(), "synthetic") if nearest.cameras else (NONE,)
     by_config = _fault_by(CameraConfig, "source") if nearest.cameras else _no_fault
-    camera = take(Question("camera", "Which camera", cameras[0], cameras, open=bool(nearest.cameras), fault=by_config))
+    camera = take(Question("camera", "Camera", cameras[0], cameras, open=bool(nearest.cameras), fault=by_config))
     broker = take(Question("broker", f"Broker, mqtt://HOST or mqtts://HOST, or {NONE}", NONE, fault=_broker_fault))
-    screenshots = take(Question("screenshots", "Screenshots of it", display.screenshots, _SCREENSHOTS))
+    screenshots = take(Question("screenshots", "Screenshots", display.screenshots, _SCREENSHOTS))
     by_config = _fault_by(LabelConfig, "text")
-    label = take(Question("label", f"The AI label, or {NONE}", nearest.label.text, fault=by_config))
-    scene = take(Question("scene", "It begins with", nearest.first_scene, [scene.name for scene in nearest.scenes]))
+    label = take(Question("label", f"Words of the AI label, or {NONE}", nearest.label.text, fault=by_config))
+    scene = take(Question("scene", "First scene", nearest.first_scene, [scene.name for scene in nearest.scenes]))
     return Answers(
         device_id=device_id,
         box=box,

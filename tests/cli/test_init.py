@@ -79,16 +79,16 @@ def terminal(*arguments: str) -> Iterator[Terminal]:
 def test_questions_are_answered_by_a_number_a_word_or_the_enter_key(tmp_path: Path) -> None:
     path = tmp_path / "device.toml"
     with terminal(str(path), "--box", "jetson-agx-orin") as person:
-        person.answer("Its name", "The Foyer\n")
-        person.answer("small letters, digits and -\r\nIts name", "foyer-left\n")
-        person.answer("1  landscape.*What does it show on", "2\n")
-        person.answer("Degrees", "270\n")
+        person.answer("Name of the box", "The Foyer\n")
+        person.answer("small letters, digits and -\r\nName of the box", "foyer-left\n")
+        person.answer("Kind of screen: 1 landscape  2 portrait", "2\n")
+        person.answer("degrees: 0  90", "270\n")
         person.answer("Size", "\n")
-        person.answer("Which camera", "rtsp://10.0.0.7/stream\n")
+        person.answer("Camera", "rtsp://10.0.0.7/stream\n")
         person.answer("Broker", "mqtt://venue:1884\n")
         person.answer("Screenshots", "blurred\n")
         person.answer("AI label", "von einer KI\n")
-        person.answer("It begins with", "drift\n")
+        person.answer("First scene", "drift\n")
         assert person.end() == 0
     config = load(path)
     assert (config.device_id, config.first_scene, config.label.text) == ("foyer-left", "drift", "von einer KI")
@@ -102,8 +102,8 @@ def test_questions_are_answered_by_a_number_a_word_or_the_enter_key(tmp_path: Pa
 @pytest.mark.parametrize(("keys", "code", "words"), [("\x04", 2, "nothing was written"), ("\x03", 130, "")])
 def test_who_breaks_off_has_nothing_written(tmp_path: Path, keys: str, code: int, words: str) -> None:
     with terminal(str(tmp_path / "device.toml")) as person:
-        person.answer("Its name", "foyer\n")
-        person.answer("Which box", keys)
+        person.answer("Name of the box", "foyer\n")
+        person.answer("Kind of box", keys)
         assert person.end() == code
     assert words in person.text
     assert "Traceback" not in person.text
