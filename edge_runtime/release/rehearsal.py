@@ -64,7 +64,7 @@ def rehearse(cast: Cast, seconds: float) -> float:
 
 
 def _first_picture_s(statistics: dict[str, Any]) -> float:
-    if not statistics["frames"].get("presented"):
+    if statistics["start"]["first_picture_s"] is None:
         raise TrialFailed("shows no picture in rehearsal")
     for name, part in statistics["parts"].items():
         if part["restarts"] or part["state"] == "failed":
