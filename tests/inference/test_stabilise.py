@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.config import ModelConfig, bundle_folders
+from edge_runtime.errors import SessionError
 from edge_runtime.inference.manifest import open_bundle
 from edge_runtime.inference.tasks import FrameBgr, Task, Work, open_task
 from edge_runtime.inference.tasks.stabilise import Stabiliser
@@ -17,8 +18,8 @@ SETTLED = 6
 """Runs after which the past is as long as it gets."""
 
 
-def still_frames(count: int) -> list[FrameBgr]:
-    camera = SyntheticPicture(size_px=SIZE_PX, seed=1, noise_sigma=2.0, still=True)
+def still_frames(count: int, size_px: tuple[int, int] = SIZE_PX) -> list[FrameBgr]:
+    camera = SyntheticPicture(size_px=size_px, seed=1, noise_sigma=2.0, still=True)
     return [camera.frame(i / 30).copy() for i in range(count)]
 
 
@@ -66,7 +67,22 @@ def test_a_new_style_is_there_within_three_runs() -> None:
     assert after < 0.25 * before
 
 
-def backdrop() -> Array:
+def inside(stabiliser: Stabiliser, frame: FrameBgr) -> Array:
+    """What the network is shown of a frame, as blue, green, red and levels."""
+    planes = np.empty((3, *frame.shape[:2]), np.float32)
+    stabiliser.settle_input(frame, planes)
+    return 255 * planes[::-1].transpose(1, 2, 0)
+
+
+def outside(stabiliser: Stabiliser, picture: FrameBgr) -> Array:
+    """What is shown where the network answers with a picture."""
+    out = np.empty_like(picture)
+    planes = picture.transpose(2, 0, 1)[::-1] * np.float32(1 / 255)
+    stabiliser.settle_output(np.ascontiguousarray(planes), out)
+    return out.astype(np.float32)
+
+
+def backdrop() -> FrameBgr:
     """Something with detail everywhere, as flow needs, and no noise, so that any trace is a ghost."""
     xs, ys = np.meshgrid(np.arange(SIZE_PX[0]), np.arange(SIZE_PX[1]))
     plane = 110 + 50 * np.sin(xs / 5.0) * np.cos(ys / 7.0) + 30 * np.sin((xs + ys) / 3.0)
@@ -86,40 +102,60 @@ def test_nothing_trails_behind_what_moves(speed_px: int) -> None:
     stabiliser = Stabiliser(1.0)
     for step in range(9):
         frame, _ = walk(step, speed_px)
-        inside = stabiliser.settle_input(frame)
-        outside = stabiliser.settle_output(frame.astype(np.float32))
+        shown, seen = inside(stabiliser, frame), outside(stabiliser, frame)
     frame, behind = walk(8, speed_px)
     # The figure is 120 levels off the backdrop; within a pixel of its edge a few are left, and nobody sees them.
-    assert np.abs(inside[30:120, behind] - frame[30:120, behind]).mean() < 6.0
-    assert np.abs(outside[30:120, behind] - frame[30:120, behind]).mean() < 6.0
+    assert np.abs(shown[30:120, behind] - frame[30:120, behind]).mean() < 6.0
+    assert np.abs(seen[30:120, behind] - frame[30:120, behind]).mean() < 6.0
 
 
 def test_strokes_that_a_resting_scene_has_redrawn_are_gone_in_three_runs() -> None:
     stabiliser = Stabiliser(1.0)
-    picture = backdrop().astype(np.float32)
+    picture = np.asarray(backdrop() // 2, np.uint8)
     for run in range(8):
-        stabiliser.settle_input(backdrop())
+        inside(stabiliser, backdrop())
         if run == 5:
-            picture = picture.copy()
-            picture[40:80, 100:160] += 80.0
-        settled = stabiliser.settle_output(picture)
+            picture[40:80, 100:160] += 80
+        settled = outside(stabiliser, picture)
     assert np.abs(settled - picture)[40:80, 100:160].mean() < 0.2 * 80.0
 
 
 def test_a_cut_is_shown_at_once() -> None:
     stabiliser = Stabiliser(1.0)
     for _ in range(5):
-        stabiliser.settle_input(backdrop())
-        stabiliser.settle_output(backdrop().astype(np.float32))
+        inside(stabiliser, backdrop())
+        outside(stabiliser, backdrop())
     cut = np.asarray(255 - backdrop(), np.uint8)
-    inside = stabiliser.settle_input(cut)
-    outside = stabiliser.settle_output(cut.astype(np.float32))
-    assert np.abs(inside - cut).mean() < 6.0
-    assert np.abs(outside - cut).mean() < 6.0
+    assert np.abs(inside(stabiliser, cut) - cut).mean() < 6.0
+    assert np.abs(outside(stabiliser, cut) - cut).mean() < 6.0
 
 
-def test_strength_zero_changes_nothing() -> None:
+@pytest.mark.parametrize("size_px", [SIZE_PX, (64, 20), (100, 98), (640, 1284)])
+def test_strength_zero_changes_nothing_at_any_size(size_px: tuple[int, int]) -> None:
     stabiliser = Stabiliser(0.0)
-    for frame in still_frames(4):
-        assert np.array_equal(stabiliser.settle_input(frame), frame.astype(np.float32))
-        assert np.array_equal(stabiliser.settle_output(frame.astype(np.float32)), frame.astype(np.float32))
+    for frame in still_frames(3, size_px):
+        assert np.allclose(inside(stabiliser, frame), frame, atol=0.01)
+        assert np.array_equal(outside(stabiliser, frame), frame)
+
+
+def test_a_large_picture_is_held_as_still_as_a_small_one() -> None:
+    def left(size_px: tuple[int, int]) -> float:
+        stabiliser, frames = Stabiliser(1.0), still_frames(SETTLED + 3, size_px)
+        return flicker([inside(stabiliser, frame) for frame in frames]) / flicker(frames)
+
+    assert left((1280, 720)) <= 1.1 * left(SIZE_PX) < 0.5
+
+
+@pytest.mark.parametrize("good_runs", [0, 3])
+def test_what_is_no_number_is_refused_and_not_remembered(good_runs: int) -> None:
+    stabiliser, frame = Stabiliser(1.0), backdrop()
+    for _ in range(good_runs):
+        inside(stabiliser, frame)
+        outside(stabiliser, frame)
+    inside(stabiliser, frame)
+    broken = np.full((3, *frame.shape[:2]), 0.5, np.float32)
+    broken[1, 70, 33] = np.nan
+    with pytest.raises(SessionError, match="the network's output is not finite"):
+        stabiliser.settle_output(broken, frame.copy())
+    inside(stabiliser, frame)
+    assert np.array_equal(outside(stabiliser, frame), frame)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from edge_runtime.errors import SessionError
 from edge_runtime.inference.manifest import Manifest
 from edge_runtime.inference.session import Session
-from edge_runtime.inference.tasks import FrameBgr, Work, check_finite
+from edge_runtime.inference.tasks import FrameBgr, Work
 from edge_runtime.inference.tasks.stabilise import Stabiliser
 from edge_runtime.signals import Value
 
@@ -30,6 +30,7 @@ class Stylize:
         self._styles = [f"style.{style}" for style in manifest.styles]
         self._image, self._weights = (spec.name for spec in manifest.inputs)
         self._output = manifest.outputs[0].name
+        self._planes = np.empty((1, 3, 0, 0), np.float32)
         self._stabiliser = Stabiliser(stabilise)
         self._mix: npt.NDArray[np.float32] | None = None
 
@@ -40,17 +41,15 @@ class Stylize:
         given = work.frames[0][:, :, :3]
         shrinks = given.shape[0] > height
         frame = cv2.resize(given, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        settled = self._stabiliser.settle_input(frame)
-        image = np.empty((1, 3, height, width), np.float32)
-        cv2.split(settled * np.float32(1 / 255), [image[0, 2], image[0, 1], image[0, 0]])
+        if self._planes.shape[2:] != (height, width):
+            self._planes = np.empty((1, 3, height, width), np.float32)
+        self._stabiliser.settle_input(frame, self._planes[0])
         mix = mix_styles([work.number(name) for name in self._styles])
         changed = 1.0 if self._mix is None else float(np.abs(mix - self._mix).sum()) / 2
-        (picture,) = self.session.run({self._image: image, self._weights: mix})[self._output]  # (3, h, w) RGB
-        check_finite("stylize", picture)
+        inputs = {self._image: self._planes, self._weights: mix}
+        (picture,) = self.session.run(inputs)[self._output]  # (3, h, w) RGB
         self._mix = mix
-        bgr = cv2.merge([picture[2], picture[1], picture[0]]) * np.float32(255)
-        steady = self._stabiliser.settle_output(bgr, fresh=min(1.0, FRESH_PER_CHANGE * changed))
-        cv2.convertScaleAbs(steady, dst=out)
+        self._stabiliser.settle_output(picture, out, fresh=min(1.0, FRESH_PER_CHANGE * changed))
         return {}
 
     def reset(self) -> None:
