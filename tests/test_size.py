@@ -5,7 +5,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "edge_runtime"
 MODULE_LINES = 500
 SMALL_MODULE_LINES = {"show.py": 250, "supervisor.py": 350}  # the two that are read first
-TOTAL_LINES = 20_000
+TOTAL_LINES = 24_000
 
 
 def test_no_module_and_not_the_whole_outgrows_its_limit() -> None:
