@@ -38,8 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.once:
         print(generate_latest(registry).decode(), end="")
         return 0
+    current = Shelf(arguments.root, "runtime")
+    began_as = current.linked("current")
     with _listen(arguments.listen, make_wsgi_app(registry)) as server:
-        server.serve_forever()
+        while current.linked("current") == began_as:  # the service goes on as the release that came
+            server.handle_request()
     return 0
 
 
