@@ -15,7 +15,7 @@ from edge_runtime.control.vitals import memory_free_mb
 from edge_runtime.display.vblank import open_vblank_counter
 from edge_runtime.errors import EdgeError, InputError, SessionError
 from edge_runtime.inference.cuda import cuda
-from edge_runtime.inference.tensorrt import library_name
+from edge_runtime.inference.tensorrt import device_fault, library_name
 from edge_runtime.inputs.capture import quiet_libraries
 from edge_runtime.inputs.opening import open_source, show_source
 from edge_runtime.inputs.source import Frame, Source
@@ -52,10 +52,13 @@ def gpu() -> Answer:
         return Answer("warning", "gpu", f"{error}{where}", "nvidia-smi tells why; until then models run on the CPU")
     name = f"{device.name}{where}, compute capability {device.compute_capability}, {device.driver}"
     try:
-        return Answer("ok", "gpu", f"{name}; engines by {library_name()}")
+        library = library_name()
     except SessionError as error:
         remedy = "pip install 'edge-runtime[rtx]' on a desktop, TensorRT from JetPack on a Jetson; `make gpu` for CUDA"
         return Answer("warning", "gpu", f"{name}; {error}", remedy)
+    if fault := device_fault(library, device.name, device.compute_capability):
+        return Answer("warning", "gpu", f"{name}; {fault}", "until then models run on ONNX Runtime with CUDA")
+    return Answer("ok", "gpu", f"{name}; engines by {library}")
 
 
 def outputs() -> str:

@@ -23,7 +23,7 @@ from edge_runtime.errors import SessionError
 from edge_runtime.inference.manifest import Bundle, Manifest
 from edge_runtime.inference.onnx import CPU, OnnxSession
 from edge_runtime.inference.session import Session
-from edge_runtime.inference.tensorrt import Shape, build, fixed, write_whole
+from edge_runtime.inference.tensorrt import Shape, build, capabilities_asked, fixed, write_whole
 from edge_runtime.slots import Array
 
 FORMAT = 2
@@ -294,7 +294,13 @@ def build_engine(
             return engine.path, True
     with OnnxSession(bundle, precision=key.precision, providers=[CPU]) as session:
         expected = session.run(proof_inputs(bundle.manifest, shapes))
-    plan = build(bundle.file(key.precision), fixed(shapes), timing_cache=shelf.timing_cache, tell=tell)
+    plan = build(
+        bundle.file(key.precision),
+        fixed(shapes),
+        timing_cache=shelf.timing_cache,
+        capabilities=capabilities_asked(key.library, key.compute_capability),
+        tell=tell,
+    )
     return shelf.write(name, key, plan, expected), False
 
 

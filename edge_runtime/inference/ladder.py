@@ -22,7 +22,7 @@ from edge_runtime.errors import DeviceLostError, SessionError
 from edge_runtime.inference.engines import EngineKey, EngineShelf, precision_for_engine, prove, shapes_text
 from edge_runtime.inference.manifest import Bundle, Manifest
 from edge_runtime.inference.session import Session
-from edge_runtime.inference.tensorrt import TensorRtSession, library_name
+from edge_runtime.inference.tensorrt import TensorRtSession, library_for
 from edge_runtime.logs import event
 from edge_runtime.slots import Array
 
@@ -53,7 +53,7 @@ class TensorRtToolkit:
     """The real one: this machine's GPU, driver and TensorRT."""
 
     def key(self, bundle: Bundle, precision: str, shapes: str) -> EngineKey:
-        """Asks the driver; raises SessionError where there is none."""
+        """Asks the driver; raises SessionError where there is none, or none that TensorRT runs on."""
         from edge_runtime.inference.cuda import cuda
 
         device = cuda().device
@@ -65,7 +65,7 @@ class TensorRtToolkit:
             gpu=device.name,
             compute_capability=device.compute_capability,
             sm_count=device.sm_count,
-            library=library_name(),
+            library=library_for(device),
             driver=device.driver,
         )
 
@@ -363,13 +363,13 @@ def open_ladder(bundle: Bundle, below: Session, engines: Path, precision: str | 
     from edge_runtime.inference.cuda import cuda
 
     try:
-        cuda()
+        device = cuda().device
     except SessionError as error:
         if insist:
             _tell_unavailable(bundle, below, error)
         return below
     try:
-        library_name()
+        library_for(device)
         return LadderSession(bundle, below, EngineShelf(engines), TensorRtToolkit(), precision=precision)
     except (SessionError, OSError) as error:
         _tell_unavailable(bundle, below, error)

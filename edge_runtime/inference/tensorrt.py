@@ -16,13 +16,17 @@ import numpy as np
 
 from edge_runtime.clock import now_s
 from edge_runtime.errors import SessionError
-from edge_runtime.inference.cuda import Buffer, Graph, Stream, cuda, pinned
+from edge_runtime.inference.cuda import Buffer, Device, Graph, Stream, cuda, pinned
 from edge_runtime.inference.manifest import Manifest
 from edge_runtime.inference.session import check_inputs
 from edge_runtime.logs import event
 from edge_runtime.slots import Array
 
 LIBRARIES = ("tensorrt", "tensorrt_rtx")
+RTX_RUNS_ON, RTX_RUNS_FROM = ("7.5", "8.0", "8.6", "8.9"), "12.0"
+"""Compute capabilities that TensorRT-RTX takes: cards. What is built for servers and boards, as 8.7 and 9.0, needs
+TensorRT itself. Source: what 1.7.1 says when it refuses an engine on 9.0."""
+_RTX_BUILDS_UNASKED_FROM = "8.0"
 Shape = tuple[int, ...]
 Profile = Mapping[str, tuple[Shape, Shape, Shape]]
 """Input name to its least, its usual and its largest shape. An input that is not named has a shape that is given."""
@@ -48,6 +52,40 @@ def library_name() -> str:
     """Which one, and its build: an engine runs with no other. E.g. "tensorrt 10.16.2.10"."""
     module = library()
     return f"{module.__name__} {module.__version__}"
+
+
+def library_for(device: Device) -> str:
+    """`library_name`, where engines of it run on this device.
+
+    Raises:
+        SessionError: there is no TensorRT, or none for this device; says which one would be.
+    """
+    name = library_name()
+    if fault := device_fault(name, device.name, device.compute_capability):
+        raise SessionError(fault)
+    return name
+
+
+def device_fault(library: str, gpu: str, capability: str) -> str:
+    """Why engines of a library, named as in `library_name`, do not run on a GPU; empty where they do."""
+    if not library.startswith("tensorrt_rtx "):
+        return ""
+    if capability in RTX_RUNS_ON or _version(capability) >= _version(RTX_RUNS_FROM):
+        return ""
+    return (
+        f"TensorRT-RTX runs on compute capability {', '.join(RTX_RUNS_ON)}, {RTX_RUNS_FROM} and later; this {gpu} is "
+        f"{capability}: install TensorRT (tensorrt) instead"
+    )
+
+
+def capabilities_asked(library: str, capability: str) -> tuple[str, ...]:
+    """What `build` has to be told so that the engine runs on a device: TensorRT-RTX leaves Turing out unasked."""
+    left_out = library.startswith("tensorrt_rtx ") and _version(capability) < _version(_RTX_BUILDS_UNASKED_FROM)
+    return (capability,) if left_out else ()
+
+
+def _version(capability: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in capability.split("."))
 
 
 def fixed(shapes: Mapping[str, Shape]) -> Profile:

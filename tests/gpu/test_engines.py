@@ -22,7 +22,7 @@ from edge_runtime.inference.ladder import LadderSession, TensorRtToolkit
 from edge_runtime.inference.manifest import open_bundle
 from edge_runtime.inference.onnx import CPU, OnnxSession
 from edge_runtime.inference.session import Session
-from edge_runtime.inference.tensorrt import TensorRtSession, library_name
+from edge_runtime.inference.tensorrt import TensorRtSession, library_for
 from tests.fixtures.waiting import eventually
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(900)]
@@ -35,7 +35,8 @@ _ROWS: list[str] = []
 @pytest.fixture(scope="module", autouse=True)
 def gpu(request: pytest.FixtureRequest) -> Iterator[None]:
     try:
-        device, library = cuda().device, library_name()
+        device = cuda().device
+        library = library_for(device)
     except SessionError as error:
         pytest.skip(str(error))
     yield

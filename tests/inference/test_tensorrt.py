@@ -9,7 +9,14 @@ from edge_runtime.errors import SessionError
 from edge_runtime.inference import tensorrt
 from edge_runtime.inference.engines import precision_for_engine
 from edge_runtime.inference.manifest import open_bundle
-from edge_runtime.inference.tensorrt import build, fixed, library_name, write_whole
+from edge_runtime.inference.tensorrt import (
+    build,
+    capabilities_asked,
+    device_fault,
+    fixed,
+    library_name,
+    write_whole,
+)
 from tests.fixtures.bundles import opened, write_copying
 
 pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: pip install 'edge-runtime[rtx]'")
@@ -43,6 +50,28 @@ def test_an_engine_for_other_gpus_can_be_built_and_an_unknown_one_is_named() -> 
     assert build(bundle.file("fp16"), profile, capabilities=["8.6", "12.0"])
     with pytest.raises(SessionError, match=r"'3\.3' is unknown to tensorrt_rtx .*; known: .*SM86"):
         build(bundle.file("fp16"), profile, capabilities=["3.3"])
+
+
+@pytest.mark.parametrize("capability", ["7.5", "8.0", "8.6", "8.9", "12.0", "12.1", "13.0"])
+def test_tensorrt_rtx_runs_on_cards(capability: str) -> None:
+    assert device_fault("tensorrt_rtx 1.7.1.116", "NVIDIA card", capability) == ""
+
+
+@pytest.mark.parametrize("capability", ["7.0", "8.7", "9.0", "10.0", "11.0"])
+def test_a_gpu_that_tensorrt_rtx_does_not_run_on_is_told_what_would(capability: str) -> None:
+    assert device_fault("tensorrt_rtx 1.7.1.116", "NVIDIA H200", capability) == (
+        "TensorRT-RTX runs on compute capability 7.5, 8.0, 8.6, 8.9, 12.0 and later; "
+        f"this NVIDIA H200 is {capability}: install TensorRT (tensorrt) instead"
+    )
+    assert device_fault("tensorrt 10.16.2.10", "NVIDIA H200", capability) == ""
+
+
+def test_turing_is_asked_for_by_name_since_tensorrt_rtx_leaves_it_out() -> None:
+    assert capabilities_asked("tensorrt_rtx 1.7.1.116", "7.5") == ("7.5",)
+    assert capabilities_asked("tensorrt_rtx 1.7.1.116", "12.0") == ()
+    assert capabilities_asked("tensorrt 10.16.2.10", "7.5") == ()
+    bundle = open_bundle("face", [MODELS])
+    assert build(bundle.file("fp16"), fixed(shapes_seen(bundle, (480, 272))), capabilities=["7.5"])
 
 
 def test_what_tensorrt_cannot_take_is_one_clear_error(tmp_path: Path) -> None:
