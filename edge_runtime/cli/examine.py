@@ -9,7 +9,7 @@ from typing import Literal
 
 from edge_runtime.clock import now_s, wall_s
 from edge_runtime.config import CameraConfig, DeviceConfig, MqttConfig
-from edge_runtime.control.certificates import Tls, explain, fetch_certificate
+from edge_runtime.control.certificates import Tls, certificate_fault, explain, fetch_certificate
 from edge_runtime.control.mqtt import address
 from edge_runtime.control.vitals import memory_free_mb
 from edge_runtime.display.vblank import open_vblank_counter
@@ -123,7 +123,7 @@ def broker(config: DeviceConfig | None) -> Answer:
         return Answer("ok", "broker", "none in the config")
     mqtt = config.mqtt
     try:
-        soon = _greet(mqtt)
+        soon = certificate_fault(mqtt, wall_s()) or _greet(mqtt)
     except (OSError, EdgeError) as error:
         remedy = "is it running, is the firewall open? The show runs without it, with fallbacks"
         return Answer("warning", "broker", f"{mqtt.url}: {explain(mqtt, error, wall_s())}", remedy)

@@ -17,7 +17,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge_runtime.channel import Message
 from edge_runtime.clock import now_s, wall_s
 from edge_runtime.config import DeviceConfig, MqttConfig
-from edge_runtime.control.mqtt import open_client
+from edge_runtime.control.mqtt import address, open_client
 from tests.fixtures.parts import RunningPart
 from tests.fixtures.waiting import eventually
 
@@ -64,17 +64,21 @@ class Heard:
 
 
 class Venue:
-    """A client of the broker that hears everything and says what it is told to."""
+    """A client of the broker that hears everything that it may and says what it is told to."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, broker: int | MqttConfig, client_id: str | None = None) -> None:
         self.heard: list[Heard] = []
+        self.denied = 0
+        """How many of our messages the broker did not want."""
         self._ready = threading.Event()
-        self._client = open_client(MqttConfig(url=f"mqtt://127.0.0.1:{port}"), f"venue-{next(_numbers)}")
+        config = broker if isinstance(broker, MqttConfig) else MqttConfig(url=f"mqtt://127.0.0.1:{broker}")
+        self._client = open_client(config, client_id or f"venue-{next(_numbers)}")
         self._client.on_connect = self._on_connect
         self._client.on_message = self._on_message
+        self._client.on_publish = self._on_publish
         self._client.on_subscribe = lambda *_: self._ready.set()
         self._client.reconnect_delay_set(1, 1)
-        self._client.connect("127.0.0.1", port)
+        self._client.connect(*address(config))
         self._client.loop_start()
         assert self._ready.wait(5), "the venue is connected"
 
@@ -96,6 +100,9 @@ class Venue:
             payload = bytes(message.payload)
         correlation = getattr(message.properties, "CorrelationData", None)
         self.heard.append(Heard(message.topic, payload, bool(message.retain), now_s(), correlation))
+
+    def _on_publish(self, client: Client, _: Any, mid: int, reason: ReasonCode, properties: Any) -> None:
+        self.denied += reason.is_failure
 
     def publish(self, topic: str, payload: object, *, retain: bool = False, **properties: Any) -> None:
         """Publish bytes as they are, anything else as JSON; returns when the broker has it."""

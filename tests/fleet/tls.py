@@ -4,6 +4,7 @@ import ipaddress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -25,14 +26,24 @@ class Identity:
 class Authority:
     """An authority with a folder of its own; `ca.crt` in it is what everybody trusts."""
 
-    def __init__(self, folder: Path, name: str = "Venue CA") -> None:
-        self.folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    def __init__(self, folder: Path, key: ec.EllipticCurvePrivateKey | None = None) -> None:
+        """With `key`, it goes on as the one that made the folder's `ca.crt`."""
+        self.folder, self.file = folder, folder / "ca.crt"
+        self._key = key or ec.generate_private_key(ec.SECP256R1())
+        if key is not None:
+            self._name = x509.load_pem_x509_certificate(self.file.read_bytes()).subject
+            return
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Venue CA")])
         lasting = _builder(self._name, self._key.public_key(), days=3650).issuer_name(self._name)
         own = lasting.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        self.file = folder / "ca.crt"
         self.file.write_bytes(own.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+
+    @classmethod
+    def adopt(cls, folder: Path) -> Self:
+        """The authority of a folder with `ca.key` and `ca.crt`."""
+        key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), password=None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        return cls(folder, key)
 
     def issue(self, name: str, *, days: float = 90.0, server: bool = False) -> Identity:
         """Files for the common name; `days` from now it ends, which may be in the past. A server's is for 127.0.0.1."""
@@ -44,7 +55,7 @@ class Authority:
         if server:
             address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
             builder = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        identity = Identity(self.folder / f"{name}.crt", self.folder / f"{name}.key")
+        identity = self.identity(name)
         identity.certificate.write_bytes(
             builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
         )
@@ -54,6 +65,10 @@ class Authority:
             )
         )
         return identity
+
+    def identity(self, name: str) -> Identity:
+        """The files of a name."""
+        return Identity(self.folder / f"{name}.crt", self.folder / f"{name}.key")
 
     def link(self, url: str, identity: Identity | None) -> MqttConfig:
         """What a client needs to talk to a broker as somebody, or as nobody."""
