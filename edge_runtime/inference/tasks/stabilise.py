@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from edge_runtime.inference.tasks import FrameBgr, check_finite
+from edge_runtime.inference.tasks.shrink import halvings, shrunk
 from edge_runtime.slots import Array
 
 PAST_STILL = 0.85
@@ -29,13 +30,10 @@ REST_LEVELS = (1.5, 3.0)
 """Difference between present and past as it lay: at rest below, moving above."""
 REDRAWN_LEVELS = (8.0, 32.0)
 """Difference between the picture and its moved past: kept below, redrawn above."""
-_SMALL_PX = 272
-"""Flow and differences are found at half size, a quarter of the cost and half of the noise; of larger pictures at a
-quarter and so on: the shorter side has no more pixels than this."""
 _FLOW_HALVINGS = 3
 """Flow is found on an eighth of the picture at the finest, whatever it is given."""
 _BAND_ROWS = 32
-"""0.6 MB of 1280 pixels. A multiple of what `_SMALL_PX` divides by."""
+"""0.6 MB of 1280 pixels. A multiple of what any picture is divided by."""
 
 
 class _Past:
@@ -47,13 +45,13 @@ class _Past:
         """None: there is no past."""
         self._whole, self._moved = np.zeros((*size, 4), np.float32), scratch
 
-    def move(self, maps: tuple[Array, Array], halvings: int) -> Array:
+    def move(self, maps: tuple[Array, Array], times: int) -> Array:
         """Lay it under the present picture, for `blend`; returns what that looks like, small."""
         (right, down), small = maps, []
         for rows in _bands(len(right)):
             moved, where = self._moved[rows], (right[rows], down[rows])
             cv2.remap(self._whole, *where, cv2.INTER_LINEAR, dst=moved, borderMode=cv2.BORDER_REPLICATE)
-            small.append(_shrunk(moved, halvings))
+            small.append(shrunk(moved, times))
         return np.concatenate(small)
 
     def blend(self, present: Callable[[slice], Array], share: Array) -> Iterator[tuple[slice, Array]]:
@@ -80,7 +78,7 @@ class Stabiliser:
         self._begin(self._size)
 
     def _begin(self, size: tuple[int, int]) -> None:
-        self._size, self._halvings = size, _halvings(size)
+        self._size, self._halvings = size, halvings(size)
         self._flow.setFinestScale(max(0, _FLOW_HALVINGS - self._halvings))
         scratch = np.zeros((*size, 4), np.float32)
         self._input, self._output = (_Past(size, scratch) for _ in range(2))
@@ -96,7 +94,7 @@ class Stabiliser:
         """
         if frame.shape[:2] != self._size:
             self._begin((frame.shape[0], frame.shape[1]))
-        small = _floats(_shrunk(frame, self._halvings))
+        small = _floats(shrunk(frame, self._halvings))
         past, moved = self._input.small, small
         if past is not None and self._strength > 0:
             rest = self._find_motion(small, past)
@@ -133,7 +131,7 @@ class Stabiliser:
         Raises:
             SessionError: the picture is not finite.
         """
-        small = cv2.merge([_shrunk(plane, self._halvings) for plane in _bgrx(planes)])
+        small = cv2.merge([shrunk(plane, self._halvings) for plane in _bgrx(planes)])
         check_finite("stylize", small)
         share = np.zeros_like(self._share)
         if self._output.small is not None and self._strength > 0:
@@ -147,14 +145,6 @@ class Stabiliser:
 
 _LEVELS = np.array([[255 / 3, 255 / 3, 255 / 3, 0]], np.float32)
 """The mean of blue, green and red, in 8-bit levels."""
-
-
-def _halvings(size: tuple[int, int]) -> int:
-    """How many times a picture is halved where flow and differences are found."""
-    times = 1
-    while min(size) >> times > _SMALL_PX:
-        times += 1
-    return times
 
 
 def _bands(height: int) -> list[slice]:
@@ -172,14 +162,6 @@ def _floats(frame: Array) -> Array:
     """(H, W, 3) uint8 as (H, W, 4) float32, 0-1."""
     bgrx = cv2.cvtColor(frame, cv2.COLOR_BGR2BGRA)
     return cv2.addWeighted(bgrx, 1 / 255, bgrx, 0, 0, dtype=cv2.CV_32F)
-
-
-def _shrunk(picture: Array, halvings: int) -> Array:
-    """Two halvings cost less than one quartering, and come to the same."""
-    for _ in range(halvings):
-        height, width = picture.shape[:2]
-        picture = cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-    return picture
 
 
 def _difference(present: Array, past: Array) -> Array:
