@@ -68,8 +68,8 @@ class Brush:
         )
         self._shares = share, 1 - share
         lit = (_UNLIT * (1 + _RELIEF_SHARE * relief)).clip(0, 255).round().astype(np.uint8)
-        self._relief = cv2.merge([lit, lit, lit])
-        self._large, self._top, self._under = (np.empty((height, width, 3), np.uint8) for _ in range(3))
+        self._relief = cv2.merge([lit, lit, lit, lit])
+        self._large, self._top, self._under = (np.empty((height, width, 4), np.uint8) for _ in range(3))
 
     def paint(self, picture: FrameBgr, out: FrameBgr) -> None:
         """Paint a picture of any size.
@@ -78,20 +78,20 @@ class Brush:
             picture: (h, w, 3) uint8.
             out: (H, W, 3) uint8 of `size_px`, to fill.
         """
-        cv2.resize(picture, self.size_px, dst=self._large, interpolation=cv2.INTER_CUBIC)
-        for (where, fraction), layer in zip(self._maps, (self._top, self._under), strict=True):
-            cv2.remap(self._large, where, fraction, cv2.INTER_LINEAR, dst=layer, borderMode=cv2.BORDER_REPLICATE)
+        bgrx = cv2.cvtColor(picture, cv2.COLOR_BGR2BGRA)  # `remap` moves four channels faster than three
+        cv2.resize(bgrx, self.size_px, dst=self._large, interpolation=cv2.INTER_CUBIC)
+        for maps, layer in zip(self._maps, (self._top, self._under), strict=True):
+            cv2.remap(self._large, *maps, cv2.INTER_LINEAR, dst=layer, borderMode=cv2.BORDER_REPLICATE)
         cv2.blendLinear(self._top, self._under, *self._shares, dst=self._large)
-        cv2.multiply(self._large, self._relief, dst=out, scale=1 / _UNLIT)
+        cv2.multiply(self._large, self._relief, dst=self._top, scale=1 / _UNLIT)
+        cv2.cvtColor(self._top, cv2.COLOR_BGRA2BGR, dst=out)
 
 
 def _look_up(where: Array, size_px: tuple[int, int]) -> tuple[Array, Array]:
     """Where every pixel of a painting of that size takes its colour from, the way `remap` reads it fastest."""
     height, width = where.shape[:2]
     there = cv2.resize(where, size_px, interpolation=cv2.INTER_NEAREST)  # between two strokes lies no third one
-    xs, ys = there[..., 0] * np.float32(size_px[0] / width), there[..., 1] * np.float32(size_px[1] / height)
-    fixed, fraction = cv2.convertMaps(xs, ys, cv2.CV_16SC2)
-    return fixed, fraction
+    return there[..., 0] * np.float32(size_px[0] / width), there[..., 1] * np.float32(size_px[1] / height)
 
 
 def _lay_out(size_px: tuple[int, int], rng: np.random.Generator) -> _Canvas:
