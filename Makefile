@@ -11,7 +11,7 @@ export EDGE_NO_SKIPS ?= 1
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo bench test check models test-export lock audit gpu clean
+.PHONY: help run demo bench test check models test-export test-fleet lock audit gpu clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,7 +30,12 @@ bench: ## the budgets, measured on this machine: ARGS=...
 
 test: ## every test that can run here: TESTS=tests/display ARGS="-x"
 	@.ci/setup test
-	@$(PYTHON) -m pytest $(TESTS) $(ARGS)
+	@$(PYTHON) -m pytest -m "not fleet" $(TESTS) $(ARGS)
+
+test-fleet: ## boxes provisioned, booted, updated, hurt (Debian, as root): TESTS=tests/fleet/test_unit.py ARGS=...
+	@.ci/setup test
+	@.ci/setup fleet
+	@$(PYTHON) -m pytest -m fleet $(or $(TESTS),tests/fleet) $(ARGS)
 
 check: ## ruff, mypy --strict, import-linter
 	@.ci/setup dev
