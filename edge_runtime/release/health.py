@@ -12,6 +12,8 @@ from edge_runtime.release.policy import GateLimits
 _RANK = ("CPUExecutionProvider", "CUDAExecutionProvider", "TensorRT")
 _WORSE = 2.0
 """A share of missed frames this many times that of the release before is its fault."""
+_CHANCE = 5
+"""So few missed frames prove nothing, in however short a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ def judge(watched: Stretch, before: Stretch | None, limits: GateLimits) -> str |
     if watched.counted("presented") <= 0:
         return "presents no pictures"
     allowed = max(limits.missed_share, _WORSE * before.missed_share if before else 0.0)
-    if watched.missed_share > allowed:
+    if watched.missed_share > allowed and watched.counted("missed") > _CHANCE:
         share = f"{100 * watched.missed_share:.1f} % of {watched.counted('due')} frames"
         return f"misses {share}; {100 * allowed:.1f} % are allowed"
     return _part_fault(watched) or _model_fault(watched.last, before.last if before else None)
