@@ -4,11 +4,12 @@ import random
 
 CAP_S = 30.0
 FIRST_S = 1.0
+"""Between two attempts there is never less, whatever goes wrong: one connect a second is all that a box asks for."""
 STABLE_S = 60.0
 
 
 class Backoff:
-    """Exponential back-off with full jitter that forgets only after a stable minute. Pure: it is told the time.
+    """Exponential back-off with full jitter on top of a floor, forgotten only after a stable minute. Pure.
 
     A broker that accepts and drops at once is met with growing waits too, because a short connection forgives nothing.
 
@@ -32,4 +33,4 @@ class Backoff:
         self._connected_s = None
         ceiling_s = min(self._cap_s, self._first_s * 2.0 ** min(self._attempts, 30))
         self._attempts += 1
-        return self._rng.uniform(0.0, ceiling_s)
+        return self._first_s + self._rng.uniform(0.0, ceiling_s)

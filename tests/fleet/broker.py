@@ -127,11 +127,17 @@ class VenueBroker:
         finally:
             self.stop()
 
-    def start(self) -> None:
-        """Start mosquitto with what the role wrote."""
-        program = find_program("mosquitto")
+    def start(self) -> float:
+        """Start mosquitto with what the role wrote; when that was, monotonic."""
+        begun_s = now_s()
+        program, limits = find_program("mosquitto"), find_program("prlimit")
         assert program is not None
-        argv = bound_to_us([program, "-c", str(self.folder / "etc" / "mosquitto.conf")])
+        assert limits is not None
+        file = self.folder / "etc" / "mosquitto.conf"
+        connections = re.search(r"^max_connections (\d+)$", file.read_text(), re.MULTILINE)
+        assert connections is not None
+        descriptors = int(connections.group(1)) + 100  # LimitNOFILE of the role's drop-in
+        argv = bound_to_us([limits, f"--nofile={descriptors}", program, "-c", str(file)])
         before = len(self.lines)
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self._process = process
@@ -142,6 +148,7 @@ class VenueBroker:
             return f":{self.port:04X} 00000000:0000 0A" in Path(f"/proc/{process.pid}/net/tcp").read_text()
 
         eventually(listens, START_S, f"mosquitto listens on {self.url}")
+        return begun_s
 
     def stop(self) -> None:
         """End it, as a service manager would."""

@@ -33,6 +33,7 @@ class Authority:
         if key is not None:
             self._name = x509.load_pem_x509_certificate(self.file.read_bytes()).subject
             return
+        _write_key(folder / "ca.key", self._key)
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Venue CA")])
         lasting = _builder(self._name, self._key.public_key(), days=3650).issuer_name(self._name)
         own = lasting.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -59,11 +60,7 @@ class Authority:
         identity.certificate.write_bytes(
             builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
         )
-        identity.key.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
+        _write_key(identity.key, key)
         return identity
 
     def identity(self, name: str) -> Identity:
@@ -74,6 +71,11 @@ class Authority:
         """What a client needs to talk to a broker as somebody, or as nobody."""
         files = {"cert_file": str(identity.certificate), "key_file": str(identity.key)} if identity else {}
         return MqttConfig(url=url, ca_file=str(self.file), **files)
+
+
+def _write_key(file: Path, key: ec.EllipticCurvePrivateKey) -> None:
+    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    file.write_bytes(key.private_bytes(serialization.Encoding.PEM, *form))
 
 
 def _builder(subject: x509.Name, key: ec.EllipticCurvePublicKey, *, days: float) -> x509.CertificateBuilder:
