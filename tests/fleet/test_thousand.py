@@ -21,7 +21,7 @@ from tests.fleet.tls import Authority
 pytestmark = pytest.mark.fleet
 BOXES = 1000
 PROCESSES = 4
-AWAY_S = 10.0
+AWAY_S = 5.0
 BACK_WITHIN_S = 120.0
 REPOSITORY = Path(__file__).resolve().parents[2]
 
