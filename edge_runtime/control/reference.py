@@ -79,9 +79,32 @@ one of their own.
 mosquitto 2.0 says yes to every subscription and then delivers only what may be read, so `send group/foyer` hears the
 boxes of that group alone. A sender that wants its answer apart asks for it on `edge/ID/reply/NAME`.
 
-`certificates.yml` makes the certificates. `edge-runtime check` warns {renew} days before one ends. One that has
-expired, the box's or the broker's, is named in the log of the box (`mqtt_unreachable`), by `edge-runtime send` and by
-`edge-runtime doctor`. A box takes renewed files at its next connect.
+## Certificates
+
+`ansible-playbook certificates.yml` makes an authority for the venue and a certificate for the broker, every box and
+every client of the inventory, in `pki/` beside it; run again, it makes those anew that hold for less than 60 days.
+Another authority will do as well: put its files in the same places. The config of a box names its own:
+
+```toml
+[mqtt]
+url = "mqtts://broker.venue:8883"   # a name that the broker's certificate has: `broker_hosts` in the inventory
+groups = ["foyer"]
+ca_file = "/etc/edge-runtime/tls/ca.crt"
+cert_file = "/etc/edge-runtime/tls/box.crt"
+key_file = "/etc/edge-runtime/tls/box.key"
+```
+
+Where a person sends commands from:
+
+```sh
+export EDGE_RUNTIME_MQTT_URL=mqtts://broker.venue:8883 EDGE_RUNTIME_MQTT_CA_FILE=pki/ca.crt
+export EDGE_RUNTIME_MQTT_CERT_FILE=pki/desk.foyer.crt EDGE_RUNTIME_MQTT_KEY_FILE=pki/desk.foyer.key
+edge-runtime send group/foyer scene scene=mirror
+```
+
+`edge-runtime check` warns {renew} days before one ends. One that has expired, the box's or the broker's, is named in
+the log of the box (`mqtt_unreachable`), by `edge-runtime send` and by `edge-runtime doctor`. A box takes renewed files
+at its next connect.
 """
 
 
