@@ -31,7 +31,10 @@ from tests.fixtures.children import find_program
 SUITE = "bookworm"
 BARE_PACKAGES = ("ca-certificates", "dbus", "python3", "systemd", "systemd-sysv", "udev")
 """What a Debian image for a box brings, beside what no Debian goes without."""
-BOX_PACKAGES = ("libgl1", "libglib2.0-0", "libxcb1", "python3-cryptography", "python3-venv", "xvfb")
+BOX_PACKAGES = (
+    *("libgl1", "libglib2.0-0", "libxcb1", "python3-cryptography", "python3-venv"),
+    *("x11-xserver-utils", "xauth", "xvfb"),
+)
 """What the product needs of Debian, and a screen."""
 MAKE_S = 900.0
 RUN_S = 300.0
@@ -53,7 +56,7 @@ class Root:
         """Run a program in it, as root, by chroot: for a box that is not up. See `online`."""
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive"}
         environment |= {name: value for name, value in os.environ.items() if name.upper().startswith(_ENVIRONMENT)}
-        return _call("chroot", str(self.path), *argv, check=check, within_s=within_s, environment=environment)
+        return call("chroot", str(self.path), *argv, check=check, within_s=within_s, environment=environment)
 
     @contextmanager
     def online(self) -> Iterator["Root"]:
@@ -80,7 +83,7 @@ def bare() -> Stack:
 
     def make(folder: Path) -> None:
         packages = f"--include={','.join(BARE_PACKAGES)}"
-        _call("debootstrap", "--variant=minbase", packages, SUITE, str(folder), within_s=MAKE_S)
+        call("debootstrap", "--variant=minbase", packages, SUITE, str(folder), within_s=MAKE_S)
         (folder / "etc/hostname").write_text("box\n")
         (folder / "etc/hosts").write_text("127.0.0.1 localhost box\n")
         (folder / "etc/machine-id").write_text("")  # every box makes its own
@@ -172,11 +175,11 @@ def _overlay(stack: Stack, upper: Path, aside: Path) -> Iterator[Root]:
 
 @contextmanager
 def _mounted(target: Path, *arguments: str) -> Iterator[None]:
-    _call("mount", *arguments, str(target))
+    call("mount", *arguments, str(target))
     try:
         yield
     finally:
-        _call("umount", "--recursive", "--lazy", str(target))
+        call("umount", "--recursive", "--lazy", str(target))
 
 
 @contextmanager
@@ -197,12 +200,17 @@ def own_mounts() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_CLONE_NEWNS) != 0:
         pytest.skip(f"no mount namespace of one's own: {os.strerror(ctypes.get_errno())}")
-    _call("mount", "--make-rprivate", "/")
+    call("mount", "--make-rprivate", "/")
 
 
-def _call(
+def call(
     *argv: str, check: bool = True, within_s: float = 60.0, environment: dict[str, str] | None = None
 ) -> "subprocess.CompletedProcess[str]":
+    """Run a program of this machine.
+
+    Raises:
+        AssertionError: it failed; the message ends with what it said.
+    """
     done = subprocess.run(
         argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=within_s, check=False
     )
