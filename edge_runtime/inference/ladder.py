@@ -377,5 +377,4 @@ def open_ladder(bundle: Bundle, below: Session, engines: Path, precision: str | 
 
 
 def _tell_unavailable(bundle: Bundle, below: Session, error: Exception) -> None:
-    below.engine = f"none: {error}"
     event("engine_unavailable", "warning", bundle=bundle.manifest.name, runs_on=below.provider, reason=str(error)[:300])
