@@ -511,3 +511,13 @@ def test_an_unusable_certificate_costs_the_broker_and_nothing_else(tmp_path: Pat
         told = eventually(lambda: hub.events("mqtt_unusable"), 10.0, "the fault is told")[0]
         assert "none.pem" in told["reason"]
         eventually(lambda: hub.messages("ready"), 10.0, "local commands still work")
+
+
+def test_a_broker_that_is_not_there_is_told_once_with_the_reason(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    mosquitto.stop()
+    with RunningPart("hub", box_config(mosquitto.url), tmp_path, model_folders=MODELS) as hub:
+        eventually(lambda: hub.events("mqtt_unreachable"), 10.0, "the reason is told")
+        mosquitto.start()
+        wait_until_connected(hub)
+        (told,) = hub.events("mqtt_unreachable")
+        assert told["reason"] == "[Errno 111] Connection refused"

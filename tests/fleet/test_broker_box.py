@@ -42,7 +42,7 @@ def test_an_empty_debian_becomes_a_broker_that_takes_new_rights_without_dropping
                 box_at(venue.link(WEST), WEST) as west,
                 Venue(venue.link("a.b")) as operator,
             ):
-                eventually(lambda: foyer.connected and west.connected, 10.0, "both are connected")
+                eventually(lambda: foyer.listens and west.listens, 10.0, "both listen")
                 operator.command("prompt", {"text": "hello"}, target="all")
                 eventually(lambda: foyer.has("edge/all/cmd/prompt"), 5.0, "the box of the inventory hears it")
                 assert west.has()
