@@ -176,6 +176,10 @@ class Box:
         assert pid, f"the box is down; {self._last_words()}"
         return pid
 
+    def path(self, inside: str) -> Path:
+        """Where a file of the box that is up is for us, also one in /run or /tmp, which `root.path` does not have."""
+        return Path(f"/proc/{self._pid_up()}/root", inside.lstrip("/"))
+
     def run(self, *argv: str, check: bool = True, within_s: float = RUN_S) -> "subprocess.CompletedProcess[str]":
         """Run a program of the box in the box, as root."""
         done = subprocess.run(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_runtime.release import environment
+from edge_runtime.release.archive import TRACKS
 from edge_runtime.release.environment import LOCKS
 from tests.fixtures.device import REPOSITORY
 from tests.fixtures.releases import Desk
@@ -27,18 +28,23 @@ CONFIG = "etc/edge-runtime/device.toml"
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release of the runtime of this working tree, and who signed it."""
+    """The runtime of this working tree and a bundle for it, as release files, and who signed them."""
 
-    file: Path
+    runtime: Path
+    models: Path
     desk: Desk
 
 
-def release_here(folder: Path, version: str = "1.0") -> Release:
+def make_release(folder: Path, version: str = "1.0") -> Release:
     """Make one: `edge-runtime release build`."""
-    desk, file = Desk(folder / "desk"), folder / f"runtime-{version}.tar"
-    command = ["release", "build", "runtime", "--version", version, "--key", str(desk.key_file), "--out", str(file)]
-    call(sys.executable, "-m", "edge_runtime", *command)
-    return Release(file, desk)
+    desk = Desk(folder / "desk")
+    shutil.copytree(REPOSITORY / "models/null", folder / "bundles/null")
+    made = Release(folder / f"runtime-{version}.tar", folder / f"models-{version}.tar", desk)
+    common = ["--version", version, "--key", str(desk.key_file), "--out"]
+    program = [sys.executable, "-m", "edge_runtime", "release", "build"]
+    call(*program, "runtime", *common, str(made.runtime))
+    call(*program, "models", "--source", str(folder / "bundles"), *common, str(made.models))
+    return made
 
 
 def equipped() -> Stack:
@@ -46,25 +52,28 @@ def equipped() -> Stack:
 
     def change(root: Root) -> None:
         with tempfile.TemporaryDirectory() as name:
-            install(root, release_here(Path(name)))
-        shutil.rmtree(root.path / "opt/edge-runtime/runtime")
+            install(root, make_release(Path(name)))
+        for track in TRACKS:
+            shutil.rmtree(root.path / "opt/edge-runtime" / track)
 
     made_of = (REPOSITORY / LOCKS.removeprefix("lib/") / "cpu.txt", Path(environment.__file__))
     return layered("equipped", outfitted(), tuple(path.read_text() for path in made_of), change)
 
 
 def install(root: Root, release: Release) -> None:
-    """From a bare box to one with a runtime and its units, enabled; the config is still missing. See `configure`."""
+    """From a bare box to one with both releases and the units, enabled; its config is still missing: `configure`."""
     etc, bootstrap = root.path / "etc/edge-runtime", root.path / "root/bootstrap"
     etc.mkdir(exist_ok=True)
     release.desk.write_policy(etc / "release.toml", 'platform = "cpu"')
     bootstrap.mkdir()
-    shutil.copy(release.file, bootstrap / "release.tar")
-    with tarfile.open(release.file) as tar:
+    shutil.copy(release.runtime, bootstrap / "runtime.tar")
+    shutil.copy(release.models, bootstrap / "models.tar")
+    with tarfile.open(release.runtime) as tar:
         tar.extractall(bootstrap, [member for member in tar if member.name.startswith("lib/")], filter="data")
-    command = "python3 -m edge_runtime release install /root/bootstrap/release.tar"
+    program = ["env", "PYTHONPATH=/root/bootstrap/lib", "python3", "-m", "edge_runtime", "release", "install"]
     with root.online():
-        root.run("sh", "-c", f"PYTHONPATH=/root/bootstrap/lib {command}", within_s=MAKE_S)
+        for track in TRACKS:
+            root.run(*program, f"/root/bootstrap/{track}.tar", within_s=MAKE_S)
     shutil.rmtree(bootstrap)
     for unit in UNITS.iterdir():
         if unit.suffix in {".service", ".timer"}:

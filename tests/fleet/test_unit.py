@@ -1,0 +1,327 @@
+"""edge-runtime.service under a real systemd: up by itself after a boot, and back from whatever befalls it."""
+
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import jinja2
+import pytest
+import yaml
+
+from edge_runtime.control.local import request
+from edge_runtime.errors import ChannelError
+from edge_runtime.realtime import SHOW_PRIORITY, X_SERVER_PRIORITY
+from tests.fixtures.device import REPOSITORY, crew
+from tests.fixtures.waiting import eventually, throughout
+from tests.fleet.boot import RAISES_LIMITS, Box
+from tests.fleet.product import UNIT, UNITS, configure, equipped, install, make_release
+from tests.fleet.rootfs import Root, lent
+
+pytestmark = [pytest.mark.fleet, pytest.mark.usefixtures("box_mounts"), pytest.mark.timeout(120)]
+
+SCREEN = "edge-display.service"
+REBOOT = "edge-runtime-reboot.timer"
+PARTS = ("camera:main", "worker:main", "hub", "show")
+MAX_EXPOSURE = 2.5
+BOOT_TO_PICTURE_S = 15.0
+BACK_S = 30.0
+STOP_S = 5.0
+ALWAYS = "WatchdogSec=8"
+"""So that tests of hangs are over sooner; a show that starts anew on a busy machine still has time enough."""
+
+
+class Station:
+    """The box and the show on it, asked over its own control socket."""
+
+    def __init__(self, box: Box) -> None:
+        self.box = box
+        self._changed = False
+
+    def ask(self, what: str) -> dict[str, Any]:
+        """What the supervisor answers; empty while there is none, or it is frozen."""
+        try:
+            answer: dict[str, Any] = request(self.box.path("/run/edge-runtime/control"), what, timeout_s=1.0)
+        except ChannelError:
+            return {}
+        return answer
+
+    def pid_of(self, part: str) -> int:
+        """As the box counts; 0 while it has none."""
+        return self.ask("ps").get(part, {}).get("pid") or 0
+
+    def main_pid(self) -> int:
+        return int(self.box.show(UNIT, "MainPID"))
+
+    def restarts(self) -> int:
+        """How often systemd had to act."""
+        return int(self.box.show(UNIT, "NRestarts"))
+
+    def presented(self) -> int:
+        return int(self.ask("status").get("frames", {}).get("presented", 0))
+
+    def processes(self) -> list[int]:
+        listed = self.box.run("find", "/proc", "-maxdepth", "1", "-user", "edge", "-name", "[0-9]*").stdout
+        return [int(name.rpartition("/")[2]) for name in listed.split()]
+
+    def hurt(self, pid: int, number: signal.Signals) -> None:
+        self.box.run("sh", "-c", f"kill -{number.name.removeprefix('SIG')} {pid}")
+
+    def wait_up(self, *, not_main_pid: int = 0) -> None:
+        """Wait until every part of another supervisor than that does its work, and pictures come."""
+        eventually(lambda: self.main_pid() not in {0, not_main_pid}, BACK_S, "there is a supervisor")
+        eventually(lambda: self._states() == {"up"}, BACK_S, "every part is up")
+        seen = self.presented()
+        eventually(lambda: self.presented() > seen, BACK_S, "pictures are presented")
+
+    def _states(self) -> set[str]:
+        return {part["state"] for part in self.ask("ps").values()}
+
+    def change(self, *lines: str) -> None:
+        """Add these lines to the [Service] of the unit, in place of those before; takes effect at its next start."""
+        self._changed = bool(lines)
+        self.box.drop_in(UNIT, "[Service]", ALWAYS, *lines)
+        if self.box.up:
+            self.box.systemctl("daemon-reload")
+
+    def restart(self) -> None:
+        """Start it anew as it was, and wait until it is up."""
+        self.change()
+        self.box.systemctl("reset-failed", UNIT)
+        self.box.systemctl("restart", UNIT)
+        self.wait_up()
+
+    def recover(self) -> None:
+        """Whatever a test has done to it."""
+        if not self.box.up:
+            self.box.boot(settled=False)
+        if self._changed or self.box.show(UNIT, "ActiveState") != "active":
+            self.restart()
+        elif self._states() != {"up"}:
+            self.wait_up()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+    folder = tmp_path_factory.mktemp("unit")
+    with lent(equipped(), folder / "box") as root:
+        install(root, make_release(folder))
+        configure(root, crew())
+        put_screen(root)
+        with Box(root) as box:
+            station = Station(box)
+            station.restart()
+            yield station
+
+
+def put_screen(root: Root) -> None:
+    """What the role `display` writes, for a screen in memory."""
+    role, etc = REPOSITORY / "ansible/roles/display", root.path / "etc/systemd/system"
+    variables = {"display_server": "xvfb", "display_size_px": "640x360"}
+    known = [yaml.safe_load((role / folder / "main.yml").read_text()) for folder in ("defaults", "vars")]
+    places = {
+        "edge-display.service": etc / SCREEN,
+        "display.conf": etc / f"{UNIT}.d" / "display.conf",
+        "set-outputs": root.path / "usr/local/lib/edge-runtime/set-outputs",
+    }
+    for name, path in places.items():
+        template = jinja2.Template((role / "templates" / f"{name}.j2").read_text(), trim_blocks=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(template.render(**known[0] | known[1] | variables) + "\n")
+    places["set-outputs"].chmod(0o755)
+    root.run("systemctl", "enable", SCREEN)
+
+
+@pytest.fixture
+def station(shared: Station) -> Station:
+    shared.recover()
+    return shared
+
+
+# -- starting and stopping -------------------------------------------------------------------------------------------
+
+
+def test_after_a_boot_the_picture_comes_by_itself_on_the_screen(station: Station) -> None:
+    station.box.reboot()
+    assert station.box.systemctl("is-active", UNIT).stdout == "active\n"
+    took_s = int(station.box.show(UNIT, "ActiveEnterTimestampMonotonic")) / 1e6 - station.box.booted_s
+    print(f"boot to first picture: {took_s:.2f} s")
+    assert took_s < BOOT_TO_PICTURE_S
+    station.wait_up()
+    display = station.ask("status")["display"]
+    assert (display["kind"], display["driver"]) == ("surface", "x11")
+
+
+def test_ready_is_told_with_the_first_picture_and_not_before(station: Station) -> None:
+    box = station.box
+    box.systemctl("stop", UNIT)
+    box.systemctl("start", "--no-block", UNIT)
+    show = eventually(lambda: station.pid_of("show"), BACK_S, "the show starts")
+    station.hurt(show, signal.SIGSTOP)
+    assert station.ask("ps")["show"]["state"] == "starting"
+    throughout(lambda: box.show(UNIT, "ActiveState") == "activating", 1.0, "no picture, no readiness")
+    station.hurt(show, signal.SIGCONT)
+    eventually(lambda: box.show(UNIT, "ActiveState") == "active", BACK_S, "the first picture")
+    assert box.show(UNIT, "StatusText") == "presenting"
+    assert station.pid_of("show") == show
+
+
+def test_a_show_that_never_comes_ends_the_start(station: Station) -> None:
+    box = station.box
+    box.systemctl("stop", UNIT)
+    station.change("TimeoutStartSec=2")
+    box.systemctl("start", "--no-block", UNIT)
+    station.hurt(eventually(lambda: station.pid_of("show"), BACK_S, "the show starts"), signal.SIGSTOP)
+    first = station.main_pid()
+    eventually(lambda: box.show(UNIT, "Result") == "timeout", BACK_S, "systemd gives up this start")
+    station.change()  # at once: what starts next has the usual time
+    station.wait_up(not_main_pid=first)
+
+
+def test_a_stop_is_quick_clean_and_leaves_nothing(station: Station) -> None:
+    box = station.box
+    box.systemctl("stop", UNIT)
+    begun_us, ended_us = (int(box.show(UNIT, f"{edge}TimestampMonotonic")) for edge in ("ActiveExit", "InactiveEnter"))
+    assert (ended_us - begun_us) / 1e6 < STOP_S
+    assert (box.show(UNIT, "Result"), box.show(UNIT, "ExecMainStatus")) == ("success", "0")
+    assert station.processes() == []
+    assert not box.path("/run/edge-runtime").exists()
+
+
+# -- coming back -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_that_is_killed_is_back_and_systemd_never_knew(part: str, station: Station) -> None:
+    supervisor, restarts, pid = station.main_pid(), station.restarts(), station.pid_of(part)
+    station.hurt(pid, signal.SIGKILL)
+    eventually(lambda: station.pid_of(part) not in {0, pid}, BACK_S, f"{part} is started again")
+    station.wait_up()
+    assert (station.main_pid(), station.restarts()) == (supervisor, restarts)
+
+
+def test_with_the_supervisor_everything_goes_and_comes_back(station: Station) -> None:
+    supervisor, restarts, before = station.main_pid(), station.restarts(), set(station.processes())
+    station.hurt(supervisor, signal.SIGKILL)
+    station.wait_up(not_main_pid=supervisor)
+    assert station.restarts() == restarts + 1
+    assert not before & set(station.processes())
+
+
+def test_a_supervisor_that_hangs_is_found_by_the_watchdog(station: Station) -> None:
+    supervisor, restarts, before = station.main_pid(), station.restarts(), set(station.processes())
+    station.hurt(supervisor, signal.SIGSTOP)
+    station.wait_up(not_main_pid=supervisor)
+    assert station.restarts() == restarts + 1
+    assert not before & set(station.processes())
+    assert any("result 'watchdog'" in str(entry["MESSAGE"]) for entry in station.box.journal(UNIT))
+
+
+def test_a_show_that_hangs_is_replaced_and_systemd_never_knew(station: Station) -> None:
+    supervisor, restarts, show = station.main_pid(), station.restarts(), station.pid_of("show")
+    station.hurt(show, signal.SIGSTOP)
+    eventually(lambda: station.pid_of("show") not in {0, show}, BACK_S, "another show")
+    station.wait_up()
+    assert (station.main_pid(), station.restarts()) == (supervisor, restarts)
+
+
+def test_where_no_show_presents_a_well_supervisor_is_started_anew_too(station: Station) -> None:
+    supervisor, restarts, show = station.main_pid(), station.restarts(), station.pid_of("show")
+    station.hurt(show, signal.SIGSTOP)
+    successor = eventually(lambda: {station.pid_of("show")} - {0, show}, BACK_S, "another show").pop()
+    station.hurt(successor, signal.SIGSTOP)
+    station.wait_up(not_main_pid=supervisor)
+    assert station.restarts() == restarts + 1
+
+
+def test_a_screen_that_dies_comes_back_with_the_picture(station: Station) -> None:
+    box = station.box
+    screen = int(box.show(SCREEN, "MainPID"))
+    station.hurt(screen, signal.SIGKILL)
+    eventually(lambda: int(box.show(SCREEN, "MainPID")) not in {0, screen}, BACK_S, "another X server")
+    eventually(lambda: station.ask("status").get("display", {}).get("kind") == "surface", BACK_S, "on the screen again")
+    station.wait_up()
+
+
+# -- when nothing helps ----------------------------------------------------------------------------------------------
+
+
+def fail_at_every_start(station: Station) -> None:
+    station.box.systemctl("stop", UNIT)
+    station.change("ExecStart=", "ExecStart=/bin/false", "RestartSec=50ms")
+    station.box.systemctl("start", "--no-block", UNIT)
+    eventually(lambda: station.box.show(REBOOT, "ActiveState") == "active", BACK_S, "the reboot is due")
+
+
+def test_a_show_that_cannot_start_is_not_tried_for_ever_and_a_person_can_step_in(station: Station) -> None:
+    fail_at_every_start(station)
+    box = station.box
+    assert (box.show(UNIT, "ActiveState"), box.show(UNIT, "Result")) == ("failed", "exit-code")
+    assert box.show(REBOOT, "TimersMonotonic").startswith("{ OnBootUSec=10min ;")
+    throughout(lambda: box.show(UNIT, "ActiveState") == "failed", 0.5, "nobody tries any more")
+    station.restart()
+    assert box.show(REBOOT, "ActiveState") == "inactive", "a show that starts needs no reboot"
+
+
+def test_a_show_that_cannot_start_has_the_box_started_anew(station: Station) -> None:
+    box = station.box
+    drop_in = box.drop_in(REBOOT, "[Timer]", "OnBootSec=", "OnBootSec=1s")
+    fail_at_every_start(station)
+    assert box.wait_down() == "reboot"
+    drop_in.unlink()
+    station.change()
+    box.boot(settled=False)
+    station.wait_up()
+
+
+# -- what it may do --------------------------------------------------------------------------------------------------
+
+
+def test_its_files_are_without_fault_to_systemd(station: Station) -> None:
+    units = [f"/etc/systemd/system/{path.name}" for path in UNITS.iterdir() if path.suffix in {".service", ".timer"}]
+    done = station.box.run("systemd-analyze", "verify", *units, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_its_sandbox_leaves_little_open(station: Station) -> None:
+    exposure = f"--threshold={MAX_EXPOSURE * 10:.0f}"
+    done = station.box.run("systemd-analyze", "security", "--no-pager", exposure, UNIT, check=False)
+    assert done.returncode == 0, done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("place", "writable"),
+    [
+        ("/opt/edge-runtime", False),
+        ("/etc/edge-runtime", False),
+        ("/usr/local", False),
+        ("/var/lib/edge-runtime", True),
+        ("/var/cache/edge-runtime", True),
+        ("/run/edge-runtime", True),
+    ],
+)
+def test_it_writes_where_its_state_is_and_nowhere_else(place: str, station: Station, *, writable: bool) -> None:
+    seen = ["nsenter", "--target", str(station.main_pid()), "--mount", "--setuid", "0"]
+    assert (station.box.run(*seen, "test", "-w", place, check=False).returncode == 0) == writable
+
+
+def test_a_device_that_is_not_named_is_out_of_reach(station: Station) -> None:
+    box = station.box
+    box.run("sh", "-c", "test -e /dev/fuse || mknod /dev/fuse c 10 229")
+    enter = f"echo $$ >/sys/fs/cgroup{box.show(UNIT, 'ControlGroup')}/cgroup.procs"
+    assert box.run("sh", "-c", ": </dev/fuse", check=False).returncode == 0
+    refused = box.run("sh", "-c", f"{enter} && : </dev/fuse", check=False)
+    assert "Operation not permitted" in refused.stderr
+    assert box.run("sh", "-c", f"{enter} && : </dev/null").returncode == 0
+
+
+def test_show_and_screen_are_real_time_as_far_as_this_machine_grants_it(station: Station) -> None:
+    box = station.box
+    policies = {pid: box.run("chrt", "--pid", str(pid)).stdout for pid in (station.pid_of("show"), station.main_pid())}
+    show, supervisor = policies.values()
+    assert f"priority: {X_SERVER_PRIORITY}" in box.run("chrt", "--pid", box.show(SCREEN, "MainPID")).stdout
+    assert "SCHED_OTHER" in supervisor
+    assert box.show(UNIT, "LimitRTPRIO") == "20"
+    if RAISES_LIMITS:
+        assert f"priority: {SHOW_PRIORITY}" in show
+    else:
+        assert box.events(UNIT, "realtime_refused")
