@@ -37,7 +37,7 @@ INVENTORY = """\
 boxes:
   hosts:
     crew: {{ansible_host: 127.0.0.1, edge_runtime_platform: cpu}}
-    spare: {{observability_labels: {{shelf: B4}}}}
+    spare: {{ansible_host: "fd00::7", observability_labels: {{shelf: B4}}}}
 foyer:
   hosts:
     crew: {{observability_port: {port}, observability_node_port: {node_port}}}
@@ -186,7 +186,7 @@ def test_every_box_of_the_inventory_is_asked_under_its_name_and_venue(watched: W
         labels = targets[job]["labels"]
         assert (labels["device_id"], labels["venue"], labels["platform"]) == ("crew", "foyer", "cpu")
     spare = json.loads((watched.folder / "prometheus/edge-runtime-nodes.json").read_text())[1]
-    assert spare == {"targets": ["spare:9100"], "labels": {"device_id": "spare", "shelf": "B4"}}
+    assert spare == {"targets": ["[fd00::7]:9100"], "labels": {"device_id": "spare", "shelf": "B4"}}
     (alertmanager,) = watched.ask("alertmanagers")["activeAlertmanagers"]
     assert "127.0.0.1:9093" in alertmanager["url"]
 
