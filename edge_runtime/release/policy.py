@@ -17,10 +17,14 @@ class GateLimits:
 
     rehearse_s: float = 2.0
     """How long it plays where nobody sees it."""
+    rehearse_within_s: float = 45.0
+    """How long that may take with all its loading, at low priority on a busy box."""
     watch_s: float = 20.0
     """How long the show is watched before the release is kept."""
     first_picture_s: float = 2.5
-    """At most, or twice what the rehearsal took."""
+    """At most, or twice what the rehearsal took: as long as the way back fits into `dark_s`."""
+    dark_s: float = 5.0
+    """How long the picture may be gone at most, there and back."""
     missed_share: float = 0.01
     """Of the frames that were due, or twice what the release before misses."""
 

@@ -8,6 +8,7 @@ import json
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -15,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from edge_runtime.errors import ReleaseError, TrialFailed
+from edge_runtime.release.policy import GateLimits
 
 USER = "edge"
 _NICE = 10
-_WITHIN_S = 45.0
+_BOUND_ONCE = {"at", "device_id", "version", "boot", "part", "event", "level"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Cast:
         return [str(self.launcher), name, str(self.config), *models, *arguments]
 
 
-def rehearse(cast: Cast, seconds: float) -> float:
+def rehearse(cast: Cast, limits: GateLimits) -> float:
     """Check the config, then run for a while; after how many seconds the first picture came.
 
     Raises:
@@ -49,14 +51,15 @@ def rehearse(cast: Cast, seconds: float) -> float:
         environment = {**os.environ, "RUNTIME_DIRECTORY": name, "STATE_DIRECTORY": name, "HOME": name}
         environment.pop("NOTIFY_SOCKET", None)
         keywords: dict[str, Any] = {"env": environment, "cwd": folder, **account}
-        checked = _run(cast.command("check"), keywords)
+        checked = _run(cast.command("check"), limits.rehearse_within_s, keywords)
         if checked.returncode != 0:
-            raise ReleaseError(f"refuses this box's config: {_last_line(checked, 'error:')}")
+            raise ReleaseError(f"refuses this box's config: {_last_line(checked.stdout, 'error:')}")
         stats = folder / "stats.json"
-        arguments = ("--rehearsal", "--seconds", f"{seconds:g}", "--stats", str(stats), "--json")
-        done = _run(["nice", "-n", str(_NICE), *cast.command("run", *arguments)], keywords)
+        arguments = ("--rehearsal", "--seconds", f"{limits.rehearse_s:g}", "--stats", str(stats), "--json")
+        played = ["nice", "-n", str(_NICE), *cast.command("run", *arguments)]
+        done = _run(played, limits.rehearse_within_s, keywords)
         if done.returncode != 0:
-            raise TrialFailed(f"ends with exit code {done.returncode} in rehearsal: {_last_line(done)}")
+            raise TrialFailed(f"ends with exit code {done.returncode} in rehearsal: {_last_line(done.stdout)}")
         try:
             return _first_picture_s(json.loads(stats.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -84,25 +87,34 @@ def _account() -> dict[str, Any]:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": groups}
 
 
-def _run(command: list[str], keywords: dict[str, Any]) -> "subprocess.CompletedProcess[str]":
+def _run(command: list[str], within_s: float, keywords: dict[str, Any]) -> "subprocess.CompletedProcess[str]":
     try:
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
             start_new_session=True, **keywords,
         ) as process:  # fmt: skip
             try:
-                told, _ = process.communicate(timeout=_WITHIN_S)
+                told, _ = process.communicate(timeout=within_s)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, 9)
-                raise TrialFailed(f"is not done after {_WITHIN_S:.0f} s of rehearsal") from None
+                os.killpg(process.pid, signal.SIGKILL)
+                told, _ = process.communicate()
+                raise TrialFailed(f"is not done after {within_s:g} s of rehearsal: {_last_line(told)}") from None
             except BaseException:
-                os.killpg(process.pid, 9)
+                os.killpg(process.pid, signal.SIGKILL)
                 raise
             return subprocess.CompletedProcess(command, process.returncode, told)
     except OSError as error:
         raise TrialFailed(f"cannot be started: {error}") from error
 
 
-def _last_line(done: "subprocess.CompletedProcess[str]", mark: str = "") -> str:
-    lines = [line.strip() for line in done.stdout.splitlines() if mark in line and line.strip()]
-    return lines[-1][:300] if lines else "it says nothing"
+def _last_line(told: str, mark: str = "") -> str:
+    """The last thing a program said, in one line: an event of its log in words."""
+    lines = [line.strip() for line in told.splitlines() if mark in line and line.strip()]
+    if not lines:
+        return "it says nothing"
+    try:
+        event = json.loads(lines[-1])
+        words = [f"{key} {value}" for key, value in event.items() if key not in _BOUND_ONCE]
+        return f"{event['part']}: {event['event']} {', '.join(words)}".strip()[:300]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return lines[-1][:300]

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from edge_runtime.release.health import Stretch, judge
+from edge_runtime.release.install import first_picture_limit_s
 from edge_runtime.release.policy import GateLimits
 
 LIMITS = GateLimits(missed_share=0.01)
@@ -73,3 +74,18 @@ def test_a_model_at_rest_or_gone_from_the_config_is_no_fault() -> None:
     at_rest = stretch(models__stylize={"provider": "", "runs": 0})
     assert judge(at_rest, at_rest, LIMITS) is None
     assert judge(stretch(models={}), stretch(), LIMITS) is None
+
+
+def test_a_first_picture_may_take_as_long_as_the_way_back_fits_in() -> None:
+    def started_in(seconds: float) -> Stretch:
+        return stretch(start={"first_picture_s": seconds})
+
+    assert first_picture_limit_s(LIMITS, 0.8, started_in(0.8)) == 2.5
+    assert first_picture_limit_s(LIMITS, 1.4, started_in(0.8)) == pytest.approx(2.8)
+    assert first_picture_limit_s(LIMITS, 1.8, started_in(1.0)) == pytest.approx(3.0), (
+        "5 s, less 1 s back and 1 s of stops"
+    )
+    assert first_picture_limit_s(LIMITS, 4.0, started_in(1.0)) == pytest.approx(5.0), (
+        "what is slow everywhere has its time"
+    )
+    assert first_picture_limit_s(LIMITS, 1.0, None) == 2.5

@@ -1,0 +1,177 @@
+"""Updates of a box that runs, under a real systemd: good ones stay, bad ones go by themselves."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures.device import REPOSITORY
+from tests.fixtures.releases import Desk
+from tests.fixtures.waiting import eventually
+from tests.fleet.boot import Box
+from tests.fleet.rootfs import Root, lent, outfitted
+from tests.fleet.variants import FAULTS, build_variant
+
+pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300), pytest.mark.usefixtures("box_mounts")]
+
+DARK_S = 5.0
+SHOW = "edge-runtime.service"
+LAUNCHER = "/opt/edge-runtime/runtime/current/bin/edge-runtime"
+CONFIG = """
+device_id = "box"
+rate_hz = 60
+[display]
+kind = "headless"
+canvas_px = [320, 180]
+[[cameras]]
+name = "main"
+source = "synthetic"
+size_px = [160, 90]
+[[scenes]]
+name = "plain"
+[[scenes.layers]]
+kind = "picture"
+source = "camera.main"
+"""
+GATE = 'platform = "cpu"\n[gate]\nrehearse_within_s = 15\nwatch_s = 6\nmissed_share = 0.1\n'
+"""Shorter than on a real box, and patient: what is tested here misses every other frame."""
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    return Desk(tmp_path_factory.mktemp("desk"))
+
+
+@pytest.fixture(scope="module")
+def box(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    """A box that shows release 1.0."""
+    with lent(outfitted(), tmp_path_factory.mktemp("box")) as root:
+        provision(root, desk)
+        with Box(root) as box:
+            assert box.systemctl("is-active", SHOW).stdout == "active\n"
+            yield box
+
+
+def provision(root: Root, desk: Desk) -> None:
+    """By hand, as README has it: policy, config, units, a first release out of its own files."""
+    etc = root.path / "etc/edge-runtime"
+    etc.mkdir()
+    desk.write_policy(etc / "release.toml", GATE)
+    (etc / "device.toml").write_text(CONFIG)
+    for unit in (REPOSITORY / "ansible/roles/edge_runtime/files").glob("*.service"):
+        shutil.copy(unit, root.path / "etc/systemd/system")
+    release = build_variant(desk, "1.0")
+    shutil.copy(release, root.path / "root/first.tar")
+    with root.online():
+        root.run("tar", "-xf", "/root/first.tar", "-C", "/root", "lib")
+        root.run(
+            "env", "PYTHONPATH=/root/lib", "python3", "-m", "edge_runtime", "release", "install", "/root/first.tar"
+        )
+    root.run("systemctl", "enable", SHOW, "edge-runtime-settle.service")
+
+
+def install(box: Box, release: Path) -> tuple[int, str]:
+    """Exit code and what it says."""
+    shutil.copy(release, box.root.path / "root/update.tar")
+    done = box.run(LAUNCHER, "release", "install", "/root/update.tar", check=False)
+    return done.returncode, (done.stdout + done.stderr).strip()
+
+
+def dark_s(box: Box, since_us: int) -> float:
+    """The longest time without a picture: from when the show was stopped, or ended, until the next presented one."""
+    longest, gone_us = 0.0, None
+    for entry in box.journal(SHOW):
+        at_us, text = int(entry["__MONOTONIC_TIMESTAMP"]), str(entry.get("MESSAGE"))
+        if at_us < since_us or entry.get("_PID") != "1":
+            continue
+        if text.startswith("Started") and gone_us is not None:
+            longest, gone_us = max(longest, (at_us - gone_us) / 1e6), None
+        elif gone_us is None and ("Stopping" in text or "Main process exited" in text):
+            gone_us = at_us
+    assert gone_us is None, "the picture is not back"
+    return longest
+
+
+def last_us(box: Box) -> int:
+    return int(box.journal(SHOW)[-1]["__MONOTONIC_TIMESTAMP"]) + 1
+
+
+def running(box: Box) -> str:
+    """The version whose code presents pictures now."""
+    command = box.run("cat", f"/proc/{box.show(SHOW, 'MainPID')}/cmdline").stdout
+    return command.partition("/releases/")[2].partition("/")[0]
+
+
+VERSIONS = {fault: f"2.{number}" for number, fault in enumerate(FAULTS) if fault != "good"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "words", "seen"),
+    [
+        ("crashes at start", "of rehearsal: supervisor: part_ended name show, reason exit 1", False),
+        ("never starts", "is not done after 15 s of rehearsal: it says nothing", False),
+        ("crashes at start, on the air only", "ends before its first picture (exit-code)", True),
+        ("never starts, on the air only", "presents no picture within", True),
+        ("dies after five seconds", "ended while it was watched", True),
+        ("misses frames", "10.0 % are allowed", True),
+    ],
+)
+def test_a_bad_update_goes_by_itself_and_the_picture_is_back_within_seconds(
+    box: Box, desk: Desk, capsys: pytest.CaptureFixture[str], fault: str, words: str, *, seen: bool
+) -> None:
+    before, since_us = running(box), last_us(box)
+    code, told = install(box, build_variant(desk, VERSIONS[fault], fault))
+    gone_s = dark_s(box, since_us)
+    with capsys.disabled():
+        print(f"\n{fault}: dark for {gone_s:.1f} s; {told}")
+    assert code == 3
+    assert words in told
+    assert told.count("\n") == 0
+    assert (gone_s > 0) == seen, "what is found out in rehearsal never touches the screen"
+    assert gone_s < DARK_S
+    assert running(box) == before
+    assert box.systemctl("is-active", SHOW).stdout == "active\n"
+
+
+def test_a_good_update_stays_and_can_be_rolled_back_by_hand(
+    box: Box, desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, since_us = running(box), last_us(box)
+    code, told = install(box, build_variant(desk, "3.0"))
+    assert (code, told) == (0, "runtime 3.0 runs now, kept on the show's own figures")
+    assert running(box) == "3.0"
+    gone_s = dark_s(box, since_us)
+    assert gone_s < DARK_S
+    box.run(LAUNCHER, "release", "rollback", "runtime")
+    assert running(box) == before
+    with capsys.disabled():
+        print(f"\na good update: dark for {gone_s:.1f} s; there and back {dark_s(box, since_us):.1f} s")
+
+
+def test_what_is_not_signed_or_tampered_with_never_replaces_what_runs(box: Box, desk: Desk, tmp_path: Path) -> None:
+    before, since_us = running(box), last_us(box)
+    release = build_variant(desk, "4.0")
+    tampered = tmp_path / "tampered.tar"
+    tampered.write_bytes(release.read_bytes().replace(b"The show:", b"The shoe:"))
+    foreign = Desk(tmp_path / "other")
+    for path, words in ((tampered, "was altered"), (build_variant(foreign, "4.1"), "fits none of the 1 trusted_keys")):
+        code, told = install(box, path)
+        assert code == 2
+        assert words in told
+        assert told.count("\n") == 0
+    assert running(box) == before
+    assert dark_s(box, since_us) == 0.0
+
+
+def test_a_power_cut_in_a_trial_is_undone_before_the_show_starts(box: Box, desk: Desk) -> None:
+    before = running(box)
+    shelf = box.root.path / "opt/edge-runtime/runtime"
+    release = build_variant(desk, "5.0", "never starts, on the air only")
+    shutil.copy(release, box.root.path / "root/update.tar")
+    box.run("systemd-run", "--no-block", LAUNCHER, "release", "install", "/root/update.tar")
+    eventually(lambda: (shelf / "current").readlink().name == "5.0", 60, "the trial has switched")
+    box.kill()
+    box.boot()
+    assert running(box) == before
+    assert box.run(LAUNCHER, "release", "list").stdout.count("was on trial when the trial was cut short") == 1
