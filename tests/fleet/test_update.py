@@ -62,19 +62,19 @@ def provision(root: Root, desk: Desk) -> None:
     for unit in (REPOSITORY / "ansible/roles/edge_runtime/files").glob("*.service"):
         shutil.copy(unit, root.path / "etc/systemd/system")
     release = build_variant(desk, "1.0")
-    shutil.copy(release, root.path / "root/first.tar")
+    shutil.copy(release, root.path / "srv/first.tar")
     with root.online():
-        root.run("tar", "-xf", "/root/first.tar", "-C", "/root", "lib")
+        root.run("tar", "-xf", "/srv/first.tar", "-C", "/srv", "lib")
         root.run(
-            "env", "PYTHONPATH=/root/lib", "python3", "-m", "edge_runtime", "release", "install", "/root/first.tar"
+            "env", "PYTHONPATH=/srv/lib", "python3", "-m", "edge_runtime", "release", "install", "/srv/first.tar"
         )
     root.run("systemctl", "enable", SHOW, "edge-runtime-settle.service")
 
 
 def install(box: Box, release: Path) -> tuple[int, str]:
     """Exit code and what it says."""
-    shutil.copy(release, box.root.path / "root/update.tar")
-    done = box.run(LAUNCHER, "release", "install", "/root/update.tar", check=False)
+    shutil.copy(release, box.root.path / "srv/update.tar")
+    done = box.run(LAUNCHER, "release", "install", "/srv/update.tar", check=False)
     return done.returncode, (done.stdout + done.stderr).strip()
 
 
@@ -168,8 +168,8 @@ def test_a_power_cut_in_a_trial_is_undone_before_the_show_starts(box: Box, desk:
     before = running(box)
     shelf = box.root.path / "opt/edge-runtime/runtime"
     release = build_variant(desk, "5.0", "never starts, on the air only")
-    shutil.copy(release, box.root.path / "root/update.tar")
-    box.run("systemd-run", "--no-block", LAUNCHER, "release", "install", "/root/update.tar")
+    shutil.copy(release, box.root.path / "srv/update.tar")
+    box.run("systemd-run", "--no-block", LAUNCHER, "release", "install", "/srv/update.tar")
     eventually(lambda: (shelf / "current").readlink().name == "5.0", 60, "the trial has switched")
     box.kill()
     box.boot()
