@@ -249,12 +249,12 @@ def fail_at_every_start(station: Station) -> None:
     station.box.systemctl("stop", UNIT)
     station.change("ExecStart=", "ExecStart=/bin/false", "RestartSec=50ms")
     station.box.systemctl("start", "--no-block", UNIT)
-    eventually(lambda: station.box.show(REBOOT, "ActiveState") == "active", BACK_S, "the reboot is due")
 
 
 def test_a_show_that_cannot_start_is_not_tried_for_ever_and_a_person_can_step_in(station: Station) -> None:
     fail_at_every_start(station)
     box = station.box
+    eventually(lambda: box.show(REBOOT, "ActiveState") == "active", BACK_S, "the reboot is due")
     assert (box.show(UNIT, "ActiveState"), box.show(UNIT, "Result")) == ("failed", "exit-code")
     assert box.show(REBOOT, "TimersMonotonic").startswith("{ OnBootUSec=10min ;")
     throughout(lambda: box.show(UNIT, "ActiveState") == "failed", 0.5, "nobody tries any more")
@@ -265,9 +265,11 @@ def test_a_show_that_cannot_start_is_not_tried_for_ever_and_a_person_can_step_in
 def test_a_show_that_cannot_start_has_the_box_started_anew(station: Station) -> None:
     box = station.box
     drop_in = box.drop_in(REBOOT, "[Timer]", "OnBootSec=", "OnBootSec=1s")
-    fail_at_every_start(station)
-    assert box.wait_down() == "reboot"
-    drop_in.unlink()
+    try:
+        fail_at_every_start(station)
+        assert box.wait_down() == "reboot"
+    finally:
+        drop_in.unlink()
     station.change()
     box.boot(settled=False)
     station.wait_up()
