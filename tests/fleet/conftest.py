@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.fleet.rootfs import own_mounts
+from tests.fleet.rootfs import keep_apart
 
 
 @pytest.fixture(scope="session")
 def box_mounts() -> None:
-    """What is mounted for boxes ends with the test run."""
-    own_mounts()
+    """What is mounted for boxes ends with the test run, and what belongs to this machine is out of their reach."""
+    keep_apart()

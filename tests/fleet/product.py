@@ -62,7 +62,7 @@ def equipped() -> Stack:
 
 def install(root: Root, release: Release) -> None:
     """From a bare box to one with both releases and the units, enabled; its config is still missing: `configure`."""
-    etc, bootstrap = root.path / "etc/edge-runtime", root.path / "root/bootstrap"
+    etc, bootstrap = root.path / "etc/edge-runtime", root.path / "srv/bootstrap"
     etc.mkdir(exist_ok=True)
     release.desk.write_policy(etc / "release.toml", 'platform = "cpu"')
     bootstrap.mkdir()
@@ -70,10 +70,10 @@ def install(root: Root, release: Release) -> None:
     shutil.copy(release.models, bootstrap / "models.tar")
     with tarfile.open(release.runtime) as tar:
         tar.extractall(bootstrap, [member for member in tar if member.name.startswith("lib/")], filter="data")
-    program = ["env", "PYTHONPATH=/root/bootstrap/lib", "python3", "-m", "edge_runtime", "release", "install"]
+    program = ["env", "PYTHONPATH=/srv/bootstrap/lib", "python3", "-m", "edge_runtime", "release", "install"]
     with root.online():
         for track in TRACKS:
-            root.run(*program, f"/root/bootstrap/{track}.tar", within_s=MAKE_S)
+            root.run(*program, f"/srv/bootstrap/{track}.tar", within_s=MAKE_S)
     shutil.rmtree(bootstrap)
     for unit in UNITS.iterdir():
         if unit.suffix in {".service", ".timer"}:

@@ -41,7 +41,10 @@ RUN_S = 300.0
 _LENT_BY_HOST = ("etc/resolv.conf", "etc/hosts", "etc/pip.conf", "etc/ssl/certs/ca-certificates.crt")
 """How this machine reaches its package indexes."""
 _ENVIRONMENT = ("PIP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE")
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _CLONE_NEWNS = 0x00020000
+_PR_CAPBSET_DROP = 24
+_SYS_MODULE, _SYS_RAWIO, _SYS_TIME = 16, 17, 25
 
 Stack = tuple[Path, ...]
 
@@ -60,10 +63,17 @@ class Root:
 
     @contextmanager
     def online(self) -> Iterator["Root"]:
-        """Meanwhile it has /proc, /dev and this machine's network, certificates and pip cache."""
+        """Meanwhile it has a /proc, a /dev with next to nothing in it, and this machine's network and pip cache."""
         with ExitStack() as stack:
-            stack.enter_context(_mounted(self.path / "proc", "-t", "proc", "proc"))
-            stack.enter_context(_mounted(self.path / "dev", "--rbind", "/dev"))
+            proc, dev = self.path / "proc", self.path / "dev"
+            stack.enter_context(_mounted(proc, "-t", "proc", "proc"))
+            stack.enter_context(_mounted(proc / "sys", "--bind", "-o", "ro", str(proc / "sys")))
+            stack.enter_context(_mounted(dev, "-t", "tmpfs", "-o", "mode=755", "tmpfs"))
+            for name in _DEVICES:
+                (dev / name).touch()
+                stack.enter_context(_mounted(dev / name, "--bind", f"/dev/{name}"))
+            (dev / "fd").symlink_to("/proc/self/fd")
+            (dev / "shm").mkdir(mode=0o1777)
             for name in _LENT_BY_HOST:
                 if Path("/", name).exists():
                     stack.enter_context(_stand_in(self.path / name))
@@ -195,12 +205,17 @@ def _stand_in(path: Path) -> Iterator[None]:
             path.unlink()
 
 
-def own_mounts() -> None:
-    """From now on this process's mounts are its own, and end with it, however it ends. Source: unshare(2)."""
+def keep_apart() -> None:
+    """From now on this process's mounts end with it, and nothing that it starts sets the clock or loads modules.
+
+    A program in a chroot is root on this machine. Source: unshare(2), capabilities(7).
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_CLONE_NEWNS) != 0:
         pytest.skip(f"no mount namespace of one's own: {os.strerror(ctypes.get_errno())}")
     call("mount", "--make-rprivate", "/")
+    for capability in (_SYS_MODULE, _SYS_RAWIO, _SYS_TIME):
+        assert libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) == 0
 
 
 def call(
