@@ -22,7 +22,8 @@ from edge_runtime.inference.session import check_inputs
 from edge_runtime.logs import event
 from edge_runtime.slots import Array
 
-LIBRARIES = ("tensorrt", "tensorrt_rtx")
+LIBRARIES = ("tensorrt", "tensorrt_rtx_bindings")
+"""The second is all of TensorRT-RTX; `tensorrt_rtx` is a source package that only names it, and no lock holds those."""
 RTX_RUNS_ON, RTX_RUNS_FROM = ("7.5", "8.0", "8.6", "8.9"), "12.0"
 """Compute capabilities that TensorRT-RTX takes: cards. What is built for servers and boards, as 8.7 and 9.0, needs
 TensorRT itself. Source: what 1.7.1 says when it refuses an engine on 9.0."""
@@ -51,7 +52,7 @@ def library() -> Any:
 def library_name() -> str:
     """Which one, and its build: an engine runs with no other. E.g. "tensorrt 10.16.2.10"."""
     module = library()
-    return f"{module.__name__} {module.__version__}"
+    return f"{module.__name__.removesuffix('_bindings')} {module.__version__}"
 
 
 def library_for(device: Device) -> str:
@@ -190,7 +191,7 @@ def _set_capabilities(trt: Any, config: Any, capabilities: Sequence[str]) -> Non
 
 def _take_timings(config: Any, path: Path | None) -> Any:
     """The timing cache, if there is one to use; TensorRT refuses one of another build or GPU by itself."""
-    if path is None or library().__name__ == "tensorrt_rtx":  # it times nothing when it builds
+    if path is None or library_name().startswith("tensorrt_rtx "):  # it times nothing when it builds
         return None
     content = path.read_bytes() if path.is_file() else b""
     cache = config.create_timing_cache(content)

@@ -19,7 +19,7 @@ from edge_runtime.inference.tensorrt import (
 )
 from tests.fixtures.bundles import opened, write_copying
 
-pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: pip install 'edge-runtime[rtx]'")
+pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed: pip install 'edge-runtime[rtx]'")
 MODELS = Path(__file__).parents[2] / "models"
 BUNDLES = sorted({path.parent.name for path in MODELS.glob("*/*.onnx")})
 
