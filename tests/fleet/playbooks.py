@@ -4,7 +4,7 @@
     first = venue.play("site.yml")             # Run: changed, failed, text, seconds
     assert venue.play("site.yml").changed["foyer-left"] == 0
 
-A root is reached by chroot (`Root.online`), or, where its box is up, by nsenter: `addresses[NAME] = box_link(box)`.
+A root is reached by chroot, and has to be `online` for that; a box that is up by nsenter, with `by_nsenter`.
 """
 
 import json
@@ -19,6 +19,7 @@ from typing import Any
 
 from edge_runtime.clock import now_s
 from tests.fixtures.device import REPOSITORY
+from tests.fleet.boot import Box
 
 ANSIBLE = REPOSITORY / "ansible"
 PROGRAMS = Path(sys.executable).parent
@@ -56,18 +57,19 @@ class VenueOfRoots:
     roots: Mapping[str, Path]
     variables: Mapping[str, Any] = field(default_factory=dict)
     groups: Mapping[str, list[str]] = field(default_factory=dict)
+    host_variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.write()
 
-    def write(self, **variables: Any) -> None:
-        """The inventory, with these variables changed."""
-        self.variables = {**self.variables, **variables}
+    def write(self) -> None:
+        """The inventory, after something in it was changed."""
+        reached = {name: {**BY_CHROOT, "ansible_host": str(path)} for name, path in self.roots.items()}
         tree: dict[str, Any] = {
             "all": {"vars": self.variables},
-            "boxes": {"hosts": {name: {**BY_CHROOT, "ansible_host": str(path)} for name, path in self.roots.items()}},
-            **{name: {"hosts": dict.fromkeys(hosts, {})} for name, hosts in self.groups.items()},
+            "boxes": {"hosts": {name: {**how, **self.host_variables.get(name, {})} for name, how in reached.items()}},
+            **{name: {"hosts": {host: {} for host in hosts}} for name, hosts in self.groups.items()},
         }
         self.inventory.write_text(json.dumps(tree, indent=1))
 
@@ -100,3 +102,13 @@ class VenueOfRoots:
         )
         assert not check or run.code == 0, text[-6000:]
         return run
+
+
+def by_nsenter(box: Box, folder: Path) -> dict[str, Any]:
+    """Host variables by which a box that is up is reached: as by SSH, Ansible's programs run in it."""
+    script = folder / "into-box"
+    script.write_text(
+        f'#!/bin/sh\nshift # the root, which it is in anyway\nexec {" ".join(box.command())} HOME=/root "$@"\n'
+    )
+    script.chmod(0o755)
+    return {"ansible_host": str(box.root.path), "ansible_chroot_exe": str(script)}

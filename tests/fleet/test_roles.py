@@ -1,0 +1,218 @@
+"""The roles by themselves: lint, their interfaces, what they say on machines that will not do."""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.fleet.playbooks import ANSIBLE, PROGRAMS, Run, VenueOfRoots
+from tests.fleet.rootfs import Root, bare, lent
+
+pytestmark = [pytest.mark.fleet, pytest.mark.timeout(900), pytest.mark.usefixtures("box_mounts")]
+
+ROLES = sorted(path.name for path in (ANSIBLE / "roles").iterdir())
+EXAMPLE = ANSIBLE / "inventory/example.yml"
+KINDS = {"laptop", "desktop_rtx", "jetson_orin_nano", "jetson_agx_orin", "jetson_thor"}
+GPU_PLAY = "- {hosts: boxes, roles: [gpu]}\n"
+SMI = "#!/bin/sh\necho '{driver}, {capability}, NVIDIA GeForce RTX 4070'\n"
+NVPMODEL = "#!/bin/sh\n[ $1 = -m ] && echo $2 >/mode || printf 'NV Power Mode: x\\n%s\\n' $(cat /mode)\n"
+L4T = "# R{major} (release), REVISION: {minor}, GCID: 1, BOARD: generic, EABI: aarch64\n"
+
+
+def ansible(program: str, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [f"{PROGRAMS}/{program}", *arguments], cwd=ANSIBLE, env=environment, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def specs(role: str) -> dict[str, Any]:
+    tree = yaml.safe_load((ANSIBLE / f"roles/{role}/meta/argument_specs.yml").read_text())
+    found: dict[str, Any] = tree["argument_specs"]
+    return found
+
+
+def test_ansible_lint_finds_nothing_by_its_strictest_profile() -> None:
+    assert (
+        "Profile 'production' was required, and it passed" in ansible("ansible-lint", "--offline", "--nocolor").stderr
+    )
+
+
+def test_there_are_the_six_roles_that_a_venue_needs() -> None:
+    assert ROLES == ["base", "broker", "display", "edge_runtime", "gpu", "observability"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_variable_of_a_role_has_its_name_its_default_its_type_and_a_sentence(role: str) -> None:
+    defaults = yaml.safe_load((ANSIBLE / f"roles/{role}/defaults/main.yml").read_text())
+    options = {name: option for entry in specs(role).values() for name, option in entry["options"].items()}
+    needless = {name for name, option in options.items() if option.get("required")} | {"broker_authority_passphrase"}
+    assert set(options) - needless == set(defaults) - needless
+    assert all(name.startswith(f"{role}_") for name in options)
+    assert all(option["type"] and option["description"].endswith(".") for option in options.values())
+
+
+def test_a_variable_of_the_wrong_type_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    (tmp_path / "play.yml").write_text("- {hosts: localhost, gather_facts: false, connection: local, roles: [base]}\n")
+    options = ["-e", "base_watchdog_s=soon", "-e", "base_box=true", "--check", str(tmp_path / "play.yml")]
+    done = ansible("ansible-playbook", *options, check=False)
+    assert done.returncode != 0
+    assert "'base_watchdog_s' is of type" in (done.stdout + done.stderr).replace("argument ", "")
+    assert "changed=0" in done.stdout
+
+
+# -- the example -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def example() -> dict[str, Any]:
+    tree: dict[str, Any] = json.loads(ansible("ansible-inventory", "-i", str(EXAMPLE), "--list").stdout)
+    return tree
+
+
+def members(tree: dict[str, Any], group: str) -> set[str]:
+    own = tree.get(group, {})
+    return {*own.get("hosts", []), *(name for child in own.get("children", []) for name in members(tree, child))}
+
+
+def test_every_box_of_the_example_is_in_one_venue_and_of_one_kind_and_some_are_canaries(
+    example: dict[str, Any],
+) -> None:
+    boxes = members(example, "boxes")
+    assert members(example, "canaries") < boxes
+    for groups in (example["venues"]["children"], KINDS):
+        assert sorted(name for group in groups for name in members(example, group)) == sorted(boxes)
+
+
+def test_the_example_holds_no_secret_and_demands_the_key_that_it_cannot_know(tmp_path: Path) -> None:
+    options = ["--limit", "bench", "-e", "ansible_connection=local", "-e", "ansible_become=false", "--check"]
+    play = tmp_path / "play.yml"
+    play.write_text("- {hosts: boxes, gather_facts: false, roles: [edge_runtime]}\n")
+    done = ansible("ansible-playbook", "-i", str(EXAMPLE), str(play), *options, check=False)
+    assert "what `edge-runtime release build --key` printed" in done.stdout + done.stderr
+    assert "changed=0" in done.stdout
+
+
+def test_the_config_of_every_box_of_the_example_is_right(example: dict[str, Any], tmp_path: Path) -> None:
+    template = (
+        f"src=inventory/device_configs/mirror.toml.j2 dest={tmp_path}/{{{{ inventory_hostname }}}}.toml mode=0644"
+    )
+    options = [
+        "-e",
+        f"ansible_connection=local ansible_python_interpreter={sys.executable}",
+        "-m",
+        "ansible.builtin.template",
+        "-a",
+        template,
+    ]
+    ansible("ansible", "boxes", "-i", str(EXAMPLE), *options)
+    written = sorted(tmp_path.glob("*.toml"))
+    assert {path.stem for path in written} == members(example, "boxes")
+    for path in written:
+        path.write_text(path.read_text().replace("/etc/edge-runtime/tls", str(tmp_path)))
+    done = ansible("edge-runtime", "check", *map(str, written), check=False)
+    told = [line for line in done.stderr.splitlines() if "no such file" not in line]  # the certificates
+    assert not [line for line in told if line.startswith("error")]
+    assert tomllib.loads((tmp_path / "foyer-left.toml").read_text())["mqtt"]["groups"] == ["foyer"]
+
+
+# -- gpu -------------------------------------------------------------------------------------------------------------
+
+
+def program(root: Path, name: str, text: str) -> None:
+    path = root / "usr/bin" / name
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def jetson(root: Root, major: int, minor: str) -> None:
+    """As far as it can be told without one: its release file, its tool for power modes, its package."""
+    (root.path / "etc/nv_tegra_release").write_text(L4T.format(major=major, minor=minor))
+    (root.path / "mode").write_text("0")
+    program(root.path, "nvpmodel", NVPMODEL)
+    package = root.path / "root/tensorrt/DEBIAN"
+    package.mkdir(parents=True)
+    (package / "control").write_text(
+        "Package: python3-libnvinfer\nVersion: 10.16.2\nArchitecture: all\nMaintainer: x <x@y>\nDescription: x\n"
+    )
+    root.run("dpkg-deb", "--build", "/root/tensorrt", "/root/tensorrt.deb")
+    root.run("dpkg", "--install", "/root/tensorrt.deb")
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Path], Run]]:
+    """The role gpu on machines of many kinds, in one run."""
+    folder = tmp_path_factory.mktemp("machines")
+    names = ["plain", "told-jetson", "old-driver", "old-card", "desktop", "old-jetson", "jetson"]
+    with ExitStack() as stack:
+        roots = {name: stack.enter_context(lent(bare(), folder / name)) for name in names}
+        for root in roots.values():
+            stack.enter_context(root.online())
+        program(roots["old-driver"].path, "nvidia-smi", SMI.format(driver="570.86.15", capability="8.9"))
+        program(roots["old-card"].path, "nvidia-smi", SMI.format(driver="580.95.05", capability="7.0"))
+        program(roots["desktop"].path, "nvidia-smi", SMI.format(driver="580.95.05", capability="8.9"))
+        jetson(roots["old-jetson"], 38, "4.0")
+        jetson(roots["jetson"], 39, "2.0")
+        paths = {name: root.path for name, root in roots.items()}
+        hosts = {
+            "told-jetson": {"gpu_kind": "jetson"},
+            "desktop": {"gpu_power_limit_w": 140},
+            "jetson": {"gpu_power_mode": 1},
+        }
+        venue = VenueOfRoots(folder / "venue", paths, host_variables=hosts)
+        (folder / "gpu.yml").write_text(GPU_PLAY)
+        yield paths, venue.play(str(folder / "gpu.yml"), check=False)
+
+
+def test_a_machine_without_a_gpu_is_left_alone_and_told_so(machines: tuple[dict[str, Path], Run]) -> None:
+    _, run = machines
+    assert run.changed["plain"] == run.failed["plain"] == 0
+    assert "gpu: none here: models run on the CPU" in run.text
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "told-jetson",
+            "gpu: gpu_kind is jetson, but neither /etc/nv_tegra_release nor an answer of nvidia-smi is there",
+        ),
+        ("old-driver", "gpu: NVIDIA's driver is 570.86.15, and CUDA 13 needs 580 or newer"),
+        ("old-card", "gpu: NVIDIA GeForce RTX 4070 has compute capability 7.0, and TensorRT-RTX needs 7.5 or higher"),
+        ("old-jetson", "gpu: Jetson Linux 38.4; the runtime needs JetPack 7.2 (Jetson Linux 39.2) or newer"),
+    ],
+)
+def test_a_machine_that_will_not_do_gets_one_clear_line(
+    machines: tuple[dict[str, Path], Run], name: str, words: str
+) -> None:
+    _, run = machines
+    assert run.failed[name] == 1
+    assert words in run.text
+    assert run.changed[name] == 0
+
+
+def test_a_desktop_keeps_its_card_awake_and_within_its_limit(machines: tuple[dict[str, Path], Run]) -> None:
+    paths, run = machines
+    unit = (paths["desktop"] / "etc/systemd/system/edge-gpu.service").read_text()
+    assert run.failed["desktop"] == 0
+    assert "nvidia-smi --persistence-mode=1" in unit
+    assert "nvidia-smi --power-limit=140" in unit
+    assert (paths["desktop"] / "etc/systemd/system/multi-user.target.wants/edge-gpu.service").is_symlink()
+
+
+def test_a_jetson_gets_its_power_mode_and_steady_clocks(machines: tuple[dict[str, Path], Run]) -> None:
+    paths, run = machines
+    assert run.failed["jetson"] == 0
+    assert (paths["jetson"] / "mode").read_text() == "1\n"
+    assert "jetson_clocks" in (paths["jetson"] / "etc/systemd/system/edge-gpu.service").read_text()
