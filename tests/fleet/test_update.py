@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.device import REPOSITORY
 from tests.fixtures.releases import Desk
 from tests.fixtures.waiting import eventually
 from tests.fleet.boot import Box
-from tests.fleet.rootfs import Root, lent, outfitted
+from tests.fleet.product import Release, configure, equipped, make_release
+from tests.fleet.product import install as put
+from tests.fleet.rootfs import lent
 from tests.fleet.variants import FAULTS, build_variant
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300), pytest.mark.usefixtures("box_mounts")]
@@ -39,36 +40,25 @@ GATE = 'platform = "cpu"\n[gate]\nrehearse_within_s = 15\nwatch_s = 6\nmissed_sh
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    return Desk(tmp_path_factory.mktemp("desk"))
+def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    return make_release(tmp_path_factory.mktemp("release"))
 
 
 @pytest.fixture(scope="module")
-def box(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+def desk(release: Release) -> Desk:
+    return release.desk
+
+
+@pytest.fixture(scope="module")
+def box(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     """A box that shows release 1.0."""
-    with lent(outfitted(), tmp_path_factory.mktemp("box")) as root:
-        provision(root, desk)
+    with lent(equipped(), tmp_path_factory.mktemp("box")) as root:
+        put(root, release)
+        release.desk.write_policy(root.path / "etc/edge-runtime/release.toml", GATE)
+        configure(root, CONFIG)
         with Box(root) as box:
             assert box.systemctl("is-active", SHOW).stdout == "active\n"
             yield box
-
-
-def provision(root: Root, desk: Desk) -> None:
-    """By hand, as README has it: policy, config, units, a first release out of its own files."""
-    etc = root.path / "etc/edge-runtime"
-    etc.mkdir()
-    desk.write_policy(etc / "release.toml", GATE)
-    (etc / "device.toml").write_text(CONFIG)
-    for unit in (REPOSITORY / "ansible/roles/edge_runtime/files").glob("*.service"):
-        shutil.copy(unit, root.path / "etc/systemd/system")
-    release = build_variant(desk, "1.0")
-    shutil.copy(release, root.path / "srv/first.tar")
-    with root.online():
-        root.run("tar", "-xf", "/srv/first.tar", "-C", "/srv", "lib")
-        root.run(
-            "env", "PYTHONPATH=/srv/lib", "python3", "-m", "edge_runtime", "release", "install", "/srv/first.tar"
-        )
-    root.run("systemctl", "enable", SHOW, "edge-runtime-settle.service")
 
 
 def install(box: Box, release: Path) -> tuple[int, str]:
