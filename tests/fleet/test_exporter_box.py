@@ -40,9 +40,9 @@ def locked() -> Stack:
     """What the product needs of PyPI, exactly as a release would install it."""
 
     def change(root: Root) -> None:
-        shutil.copy(LOCK, root.path / "root/lock.txt")
+        shutil.copy(LOCK, root.path / "srv/lock.txt")
         root.run("python3", "-m", "venv", "/opt/environment")
-        root.run("/opt/environment/bin/pip", "install", "-q", "--require-hashes", "-r", "/root/lock.txt")
+        root.run("/opt/environment/bin/pip", "install", "-q", "--require-hashes", "-r", "/srv/lock.txt")
 
     return layered("locked", outfitted(), (LOCK.read_text(),), change)
 

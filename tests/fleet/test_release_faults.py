@@ -144,7 +144,7 @@ def test_fifty_installs_killed_at_any_moment_leave_fifty_boxes_that_work(
             subprocess.run(boxes.command(root, "install", str(boxes.update)), check=True, capture_output=True)
             assert version_that_works(root) == "1.1"
     with capsys.disabled():
-        print(f"\n{KILLS} installs of {takes_s:.1f} s, killed with seed {SEED}: {dict(seen)}")  # noqa: T201
+        print(f"\n{KILLS} installs of {takes_s:.1f} s, killed with seed {SEED}: {dict(seen)}")
     assert seen.total() == KILLS
     assert sum(count for what, count in seen.items() if "killed" in what) > KILLS / 2
 
@@ -174,7 +174,7 @@ def test_a_power_cut_at_any_moment_of_an_install_leaves_a_box_that_works(
                 assert version_that_works(left) == "1.1"
             shutil.rmtree(left)
     with capsys.disabled():
-        print(f"\n{len(calls)} changes, {moments.total()} power cuts with seed {SEED}: {dict(seen)}")  # noqa: T201
+        print(f"\n{len(calls)} changes, {moments.total()} power cuts with seed {SEED}: {dict(seen)}")
     assert set(seen) == {"1.0", "1.1"}
 
 
