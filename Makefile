@@ -35,7 +35,7 @@ test: ## every test that can run here: TESTS=tests/display ARGS="-x"
 test-fleet: ## boxes provisioned, booted, updated, hurt (Debian, as root): TESTS=tests/fleet/test_unit.py ARGS=...
 	@.ci/setup test
 	@.ci/setup fleet
-	@.ci/packages "make test-fleet" iproute2 prometheus prometheus-node-exporter strace || :
+	@.ci/packages "make test-fleet" iproute2 prometheus prometheus-node-exporter || :
 	@$(PYTHON) -m pytest -m fleet -n 2 --dist loadfile $(or $(TESTS),tests/fleet) $(ARGS)
 
 check: ## ruff, mypy --strict, import-linter
