@@ -44,9 +44,10 @@ class Run:
     failed: Mapping[str, int]
 
     @property
-    def faults(self) -> list[str]:
-        """The messages of tasks that failed, one line each."""
-        return re.findall(r"\[ERROR\]: Task failed: (?:Action failed|Module failed)?:?\s*(.*)", self.text)
+    def changes(self) -> list[str]:
+        """The tasks that changed something, or would."""
+        blocks = self.text.split("\nTASK [")[1:]
+        return [block.partition("]")[0] for block in blocks if re.search(r"^changed: ", block, re.MULTILINE)]
 
 
 @dataclass

@@ -165,7 +165,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[st
         jetson(roots["old-jetson"], 38, "4.0")
         jetson(roots["jetson"], 39, "2.0")
         paths = {name: root.path for name, root in roots.items()}
-        hosts = {
+        hosts: dict[str, dict[str, object]] = {
             "told-jetson": {"gpu_kind": "jetson"},
             "desktop": {"gpu_power_limit_w": 140},
             "jetson": {"gpu_power_mode": 1},
