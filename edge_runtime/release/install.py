@@ -82,6 +82,8 @@ class Installer:
 
     def _admit(self, shelf: Shelf, file: ReleaseFile, *, again: bool) -> None:
         version, proven = file.contents.version, shelf.linked("proven")
+        if shelf.trial_pending and not service.is_active():
+            self.settle()
         if shelf.trial_pending:
             raise ReleaseError(f"a trial of {shelf.track} is under way or was cut short: edge-runtime release settle")
         reason = shelf.rejection(version, file.raw_contents)
@@ -125,8 +127,8 @@ class Installer:
         cast = self._cast(shelf, release)
         first_picture_s = rehearse(cast, self.policy.gate) if cast else 0.0
         if shelf.linked("proven") is None or not service.is_active():
-            shelf.link("current", release)
             shelf.prove(release)
+            shelf.link("current", release)
             return "its rehearsal" if cast else "its hashes"
         note = {"version": release.name, "first_picture_s": first_picture_s}
         (shelf.folder / "trial.json").write_text(json.dumps(note) + "\n", encoding="utf-8")
@@ -168,12 +170,16 @@ class Installer:
         raise TrialFailed(f"{track} {release.name} {fault}")
 
     def settle(self) -> list[Path]:
-        """Undo trials that were cut short; the releases that were abandoned."""
+        """Undo trials that were cut short; the releases that were abandoned.
+
+        They are not wanted any more: one that takes the whole machine down would be tried for ever. A switch to what
+        was proven already, forwards or by `rollback`, is completed, and nobody's fault.
+        """
         left = []
         for track in TRACKS:
             shelf = Shelf(self.root, track)
             abandoned = shelf.settle()
-            if abandoned is not None:
+            if abandoned is not None and abandoned != shelf.linked("previous"):
                 shelf.reject(abandoned, "was on trial when the trial was cut short")
                 left.append(abandoned)
         return left
