@@ -107,6 +107,7 @@ class VenueOfRoots:
 
 def by_nsenter(box: Box, folder: Path) -> dict[str, Any]:
     """Host variables by which a box that is up is reached: as by SSH, Ansible's programs run in it."""
+    folder.mkdir(parents=True, exist_ok=True)
     script = folder / "into-box"
     script.write_text(
         f'#!/bin/sh\nshift # the root, which it is in anyway\nexec {" ".join(box.command())} HOME=/root "$@"\n'

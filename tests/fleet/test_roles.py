@@ -7,12 +7,14 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from edge_runtime.release.policy import GateLimits
 from tests.fleet.playbooks import ANSIBLE, PROGRAMS, Run, VenueOfRoots
 from tests.fleet.rootfs import Root, bare, lent
 
@@ -61,6 +63,11 @@ def test_every_variable_of_a_role_has_its_name_its_default_its_type_and_a_senten
     assert set(options) - needless == set(defaults) - needless
     assert all(name.startswith(f"{role}_") for name in options)
     assert all(option["type"] and option["description"].endswith(".") for option in options.values())
+
+
+def test_every_limit_that_releases_are_judged_by_can_be_set_in_the_inventory() -> None:
+    gate = specs("edge_runtime")["main"]["options"]["edge_runtime_gate"]["options"]
+    assert list(gate) == [limit.name for limit in fields(GateLimits)]
 
 
 def test_a_variable_of_the_wrong_type_is_refused_before_anything_is_done(tmp_path: Path) -> None:
@@ -216,3 +223,77 @@ def test_a_jetson_gets_its_power_mode_and_steady_clocks(machines: tuple[dict[str
     assert run.failed["jetson"] == 0
     assert (paths["jetson"] / "mode").read_text() == "1\n"
     assert "jetson_clocks" in (paths["jetson"] / "etc/systemd/system/edge-gpu.service").read_text()
+
+
+# -- display ---------------------------------------------------------------------------------------------------------
+
+GRUB = 'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\n'
+EXTLINUX = "TIMEOUT 30\nLABEL primary\n      LINUX /boot/Image\n      APPEND ${cbootargs} root=/dev/mmcblk0p1 rw\n"
+OUTPUTS: list[dict[str, object]] = [
+    {"name": "HDMI-1", "mode": "1920x1080", "rate_hz": 59.94, "position": "0x0", "rotation": "left"},
+    {"name": "DP-2", "enabled": False},
+]
+
+
+@pytest.fixture(scope="module")
+def screens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Root], list[Run]]]:
+    """The role display with each server that needs a real screen, twice."""
+    folder = tmp_path_factory.mktemp("screens")
+    with ExitStack() as stack:
+        roots = {name: stack.enter_context(lent(bare(), folder / name)) for name in ("xorg", "cage")}
+        for root in roots.values():
+            stack.enter_context(root.online())
+            root.run("groupadd", "--system", "edge")
+            root.run("useradd", "--system", "--gid", "edge", "edge")
+        (roots["xorg"].path / "etc/default/grub").write_text(GRUB)
+        (roots["cage"].path / "boot/extlinux").mkdir()
+        (roots["cage"].path / "boot/extlinux/extlinux.conf").write_text(EXTLINUX)
+        hosts = {name: {"display_server": name, "display_outputs": OUTPUTS} for name in roots}
+        venue = VenueOfRoots(folder / "venue", {name: root.path for name, root in roots.items()}, host_variables=hosts)
+        (folder / "display.yml").write_text("- {hosts: boxes, roles: [display]}\n")
+        yield roots, [venue.play(str(folder / "display.yml")) for _ in range(2)]
+
+
+def test_a_screen_is_set_up_once(screens: tuple[dict[str, Root], list[Run]]) -> None:
+    _, (first, second) = screens
+    assert min(first.changed.values()) > 10
+    assert second.changes == []
+
+
+@pytest.mark.parametrize("name", ["xorg", "cage"])
+def test_systemd_has_nothing_to_say_about_the_units_of_a_screen(
+    screens: tuple[dict[str, Root], list[Run]], name: str
+) -> None:
+    root = screens[0][name]
+    units = ("edge-display.service", "edge-display-outputs.service")
+    assert root.run("systemd-analyze", "verify", "--man=no", *units).stderr == ""
+    assert "CPUSchedulingPriority=11\n" in (root.path / "etc/systemd/system/edge-display.service").read_text()
+    assert (root.path / "etc/systemd/system/getty@tty1.service").readlink() == Path("/dev/null")
+
+
+def test_outputs_are_set_as_the_inventory_says_at_start_and_so_many_times_after_a_plug_was_pulled(
+    screens: tuple[dict[str, Root], list[Run]],
+) -> None:
+    xorg, cage = (screens[0][name].path for name in ("xorg", "cage"))
+    script = "usr/local/lib/edge-runtime/set-outputs"
+    assert (
+        "xrandr --output HDMI-1 --mode 1920x1080 --rate 59.94 --pos 0x0 --rotate left\n" in (xorg / script).read_text()
+    )
+    assert "xrandr --output DP-2 --off\n" in (xorg / script).read_text()
+    wanted = "wlr-randr --output HDMI-1 --on --mode 1920x1080@59.94Hz --pos 0,0 --transform 90\n"
+    assert wanted in (cage / script).read_text()
+    assert "start edge-display-outputs.service" in (xorg / "etc/udev/rules.d/90-edge-display.rules").read_text()
+    unit = (xorg / "etc/systemd/system/edge-display-outputs.service").read_text()
+    assert "StartLimitIntervalSec=infinity\nStartLimitBurst=30\n" in unit
+
+
+def test_nothing_is_to_be_read_while_a_box_boots(screens: tuple[dict[str, Root], list[Run]]) -> None:
+    grub = screens[0]["xorg"]
+    shell = (
+        ". /etc/default/grub; for file in /etc/default/grub.d/*.cfg; do . $file; done; echo $GRUB_CMDLINE_LINUX_DEFAULT"
+    )
+    assert "quiet loglevel=3 systemd.show_status=false" in grub.run("sh", "-c", shell).stdout
+    jetson = (screens[0]["cage"].path / "boot/extlinux/extlinux.conf").read_text()
+    (line,) = [line for line in jetson.splitlines() if "APPEND" in line]
+    assert line.startswith("      APPEND ${cbootargs} root=/dev/mmcblk0p1 rw quiet loglevel=3 ")
+    assert jetson.count("loglevel") == 1
