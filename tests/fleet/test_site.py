@@ -158,7 +158,7 @@ def test_security_updates_leave_alone_what_engines_and_drivers_were_built_for(si
 def test_a_boot_shows_a_picture_on_its_screen_by_itself(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
     assert box.systemctl("is-active", SHOW, "edge-display.service", "nftables.service").stdout == "active\n" * 3
     assert box.systemctl("list-units", "--failed", "--plain", "--no-legend").stdout == ""
-    (first,) = box.events(SHOW, "first_picture")
+    first = box.events(SHOW, "first_picture")[0]
     assert (first["driver"], first["screen_px"]) == ("x11", [640, 360])
     after_s = first["at"] - min(entry["at"] for entry in box.events(SHOW))
     with capsys.disabled():
@@ -198,26 +198,37 @@ def test_a_broken_config_never_replaces_the_working_one_and_gets_one_clear_line(
     assert box.show(SHOW, "MainPID") == pid
 
 
-def put(site: Site, box: Box, text: str) -> "subprocess.CompletedProcess[str]":
+def put(site: Site, box: Box, rate_hz: int, canvas_px: list[int]) -> "subprocess.CompletedProcess[str]":
     """As the role does once the file is there."""
     config = site.root.path / "etc/edge-runtime/configs/next/device.toml"
-    config.write_text(re.sub("rate_hz = 60", text, config.read_text(), count=1))
+    text = re.sub(r"(?m)^rate_hz = .*", f"rate_hz = {rate_hz}", config.read_text(), count=1)
+    config.write_text(re.sub(r"canvas_px = .*", f"canvas_px = {canvas_px}", text))
     return box.run("/usr/local/lib/edge-runtime/put-config", "put", check=False)
 
 
-def test_a_config_is_shown_and_kept_or_undone_by_what_the_show_does_with_it(site: Site, box: Box) -> None:
-    before, pid = box.run("readlink", "/etc/edge-runtime/device.toml").stdout, box.show(SHOW, "MainPID")
-    done = put(site, box, "rate_hz = 25")
+def test_a_good_config_is_shown_and_the_one_before_is_kept(site: Site, box: Box) -> None:
+    before, pid = box.run("readlink", "/etc/edge-runtime/device.toml").stdout.strip(), box.show(SHOW, "MainPID")
+    done = put(site, box, 25, [640, 360])
     assert (done.returncode, done.stdout) == (0, "changed\n"), done.stderr
-    assert (good := box.run("readlink", "/etc/edge-runtime/device.toml").stdout) != before
+    assert box.run("readlink", "/etc/edge-runtime/device.toml").stdout.strip() != before
     assert box.show(SHOW, "MainPID") != pid
-    assert (site.root.path / "etc/edge-runtime" / before.strip()).exists(), "the one before is kept"
-    assert put(site, box, "").stdout == "unchanged\n"
+    assert (site.root.path / "etc/edge-runtime" / before).exists()
+    assert put(site, box, 25, [640, 360]).stdout == "unchanged\n"
 
-    heavy = site.root.path / "etc/edge-runtime/configs/next/device.toml"
-    heavy.write_text(re.sub(r"canvas_px = .*", "canvas_px = [3840, 2160]", heavy.read_text()).replace("= 25", "= 240"))
-    done = put(site, box, "")
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_config_that_asks_too_much_of_its_box_is_undone_by_itself(site: Site, box: Box, *, by_hand: bool) -> None:
+    link = site.root.path / "etc/edge-runtime/device.toml"
+    if by_hand:
+        box.run(
+            "sh",
+            "-c",
+            "cd /etc/edge-runtime && cp --preserve device.toml copy && mv --no-target-directory copy device.toml",
+        )
+    before = link.read_text() if by_hand else link.readlink()
+    done = put(site, box, 240, [3840, 2160])
     assert done.returncode == 3
     assert re.fullmatch(r"the new config was undone: the show misses .* of \d+ frames; .* are allowed\n", done.stderr)
-    assert box.run("readlink", "/etc/edge-runtime/device.toml").stdout == good
+    assert (link.read_text() if by_hand else link.readlink()) == before
+    assert link.is_symlink() != by_hand
     eventually(lambda: box.systemctl("is-active", SHOW, check=False).stdout == "active\n", 20.0, "the picture is back")
