@@ -148,13 +148,13 @@ def jetson(root: Root, major: int, minor: str) -> None:
     (root.path / "etc/nv_tegra_release").write_text(L4T.format(major=major, minor=minor))
     (root.path / "mode").write_text("0")
     program(root.path, "nvpmodel", NVPMODEL)
-    package = root.path / "root/tensorrt/DEBIAN"
+    package = root.path / "srv/tensorrt/DEBIAN"
     package.mkdir(parents=True)
     (package / "control").write_text(
         "Package: python3-libnvinfer\nVersion: 10.16.2\nArchitecture: all\nMaintainer: x <x@y>\nDescription: x\n"
     )
-    root.run("dpkg-deb", "--build", "/root/tensorrt", "/root/tensorrt.deb")
-    root.run("dpkg", "--install", "/root/tensorrt.deb")
+    root.run("dpkg-deb", "--build", "/srv/tensorrt", "/srv/tensorrt.deb")
+    root.run("dpkg", "--install", "/srv/tensorrt.deb")
 
 
 @pytest.fixture(scope="module")
