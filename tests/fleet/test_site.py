@@ -216,19 +216,29 @@ def test_a_good_config_is_shown_and_the_one_before_is_kept(site: Site, box: Box)
     assert put(site, box, 25, [640, 360]).stdout == "unchanged\n"
 
 
+@pytest.fixture
+def strict(site: Site) -> Iterator[None]:
+    """No frame may be missed, which is more than this machine can do at 240 Hz."""
+    policy = site.root.path / "etc/edge-runtime/release.toml"
+    before = policy.read_text()
+    policy.write_text(before.replace("missed_share = 0.5", "missed_share = 0.0"))
+    yield
+    policy.write_text(before)
+
+
+@pytest.mark.usefixtures("strict")
 @pytest.mark.parametrize("by_hand", [False, True])
 def test_a_config_that_asks_too_much_of_its_box_is_undone_by_itself(site: Site, box: Box, *, by_hand: bool) -> None:
     link = site.root.path / "etc/edge-runtime/device.toml"
+    target = link.readlink()
     if by_hand:
-        box.run(
-            "sh",
-            "-c",
-            "cd /etc/edge-runtime && cp --preserve device.toml copy && mv --no-target-directory copy device.toml",
-        )
-    before = link.read_text() if by_hand else link.readlink()
+        box.run("sh", "-c", "cd /etc/edge-runtime && cp --preserve device.toml copy && mv -T copy device.toml")
+    before = link.read_text()
     done = put(site, box, 240, [3840, 2160])
     assert done.returncode == 3
     assert re.fullmatch(r"the new config was undone: the show misses .* of \d+ frames; .* are allowed\n", done.stderr)
-    assert (link.read_text() if by_hand else link.readlink()) == before
     assert link.is_symlink() != by_hand
+    assert link.read_text() == before
     eventually(lambda: box.systemctl("is-active", SHOW, check=False).stdout == "active\n", 20.0, "the picture is back")
+    if by_hand:
+        box.run("ln", "-sfn", str(target), "/etc/edge-runtime/device.toml")
