@@ -5,10 +5,11 @@
     ROOT/runtime/proven   -> the last that was judged and found good: what judges the next one, and what comes back
     ROOT/runtime/previous -> proven before that: what `rollback` goes to
     ROOT/runtime/rejected/1.5.0.json  why that release is not wanted here
+    ROOT/runtime/trial.json  what the trial unit is to try, and how long it took to its first picture in rehearsal
     ROOT/models/...       the same
     ROOT/environments/    virtual environments, each shared by the releases with the same requirements
 
-There is no other state: a trial is under way exactly where current and proven differ. A box that loses power at any
+The links alone are the state: a trial is under way exactly where current and proven differ. A box that loses power at any
 moment comes up with whole releases behind every link.
 """
 
@@ -25,9 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_runtime.errors import ReleaseError
-from edge_runtime.release.archive import CONTENTS, TRACKS, Contents, Track, find_damage, sha256_of, version_order
+from edge_runtime.release.archive import CONTENTS, Contents, Track, find_damage, sha256_of, version_order
 
-DEFAULT_ROOT = Path("/opt/edge-runtime")
 LINKS = ("current", "proven", "previous")
 _STAGING = ".staging-"
 
@@ -89,12 +89,13 @@ class Shelf:
 
     def keep(self, staging: Path, version: str) -> Path:
         """Give a whole release its name. Everything in it is on the disk before the name is."""
-        release = self.releases / version
-        if release.exists():  # damaged, or never proven and now to be another: see `find`
-            self._remove(release)
+        release, doomed = self.releases / version, self.releases / f"{_STAGING}{secrets.token_hex(4)}"
         os.sync()
+        if release.exists():  # damaged, or never proven and now to be another: see `find`
+            release.rename(doomed)  # a link that counts may lead here: the next line mends it at once
         staging.rename(release)
         sync_folder(self.releases)
+        shutil.rmtree(doomed, ignore_errors=True)
         return release
 
     def find(self, contents: Contents, raw: bytes) -> Path | None:
@@ -199,11 +200,6 @@ def locked(root: Path) -> Iterator[None]:
         except OSError as error:
             raise ReleaseError(f"{root}: another `edge-runtime release` is at work; wait for it") from error
         yield
-
-
-def settle_all(root: Path) -> list[Path]:
-    """What boot does: a trial does not survive it. The releases that were abandoned."""
-    return [left for track in TRACKS if (left := Shelf(root, track).settle()) is not None]
 
 
 def sync_folder(folder: Path) -> None:
