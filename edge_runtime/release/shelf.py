@@ -9,8 +9,8 @@
     ROOT/models/...       the same
     ROOT/environments/    virtual environments, each shared by the releases with the same requirements
 
-The links alone are the state: a trial is under way exactly where current and proven differ. A box that loses power at any
-moment comes up with whole releases behind every link.
+The links alone are the state: a trial is under way exactly where current and proven differ. A box that loses power at
+any moment comes up with whole releases behind every link.
 """
 
 import contextlib
