@@ -51,6 +51,17 @@ class Certificate:
         return None
 
 
+class _Socket(ssl.SSLSocket):
+    """Closes where the handshake fails: paho lets go of such a socket and leaves it to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as in ssl
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 class Tls:
     """The TLS side of one connection. Used from the thread that connects.
 
@@ -63,6 +74,7 @@ class Tls:
         self._taken: object = None
         try:
             self.context = ssl.create_default_context(cafile=config.ca_file)
+            self.context.sslsocket_class = _Socket
             self.refresh()
         except (OSError, ssl.SSLError) as error:
             files = ", ".join(_files(config)) or "the system's"

@@ -182,8 +182,6 @@ def test_a_broker_with_tls_and_a_password_is_talked_to(secured: tuple[int, Path]
     link.close()
 
 
-# paho leaves the socket of a failed handshake to the garbage collector
-@pytest.mark.filterwarnings("ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.broker
 def test_a_wrong_authority_and_a_wrong_password_are_refused(secured: tuple[int, Path]) -> None:
     port, folder = secured

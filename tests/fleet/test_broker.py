@@ -1,6 +1,5 @@
 """A real mosquitto with the role's own configuration: who can do what, and who cannot."""
 
-import gc
 import json
 import socket
 from collections.abc import Iterator
@@ -22,24 +21,13 @@ from tests.fixtures.waiting import eventually
 from tests.fleet.broker import BROKER, VenueBroker, inventory
 from tests.fleet.tls import Authority
 
-pytestmark = [
-    pytest.mark.fleet,
-    # paho leaves the socket of a failed handshake to the garbage collector
-    pytest.mark.filterwarnings("ignore:Exception ignored in. <s:pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.fleet
 FOYER, WEST = "foyer-left", "west-1"
 CLIENTS: list[dict[str, Any]] = [
     {"name": "desk.foyer", "role": "venue", "groups": ["foyer"]},
     {"name": "anna.operator", "role": "operator"},
     {"name": "weather.feed", "role": "feed", "topics": ["venue/weather"]},
 ]
-
-
-@pytest.fixture(autouse=True)
-def collected() -> Iterator[None]:
-    """Failed handshakes are collected in the test that had them."""
-    yield
-    gc.collect()
 
 
 @pytest.fixture(scope="module")
