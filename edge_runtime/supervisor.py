@@ -266,7 +266,6 @@ class Supervisor:
             for child in wave:
                 if child.process is not None:
                     logs.event("part_did_not_stop", "error", name=child.name, waited_s=STOP_GRACE_S)
-                    self.exit_code = 1
                     child.kill(now_s())
 
     # -- messages ------------------------------------------------------------------------------------------------

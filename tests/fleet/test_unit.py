@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.fleet, pytest.mark.usefixtures("box_mounts"), pytest.m
 
 SCREEN = "edge-display.service"
 REBOOT = "edge-runtime-reboot.timer"
+LAST_RESORT = "edge-runtime-reboot.service"
 PARTS = ("camera:main", "worker:main", "hub", "show")
 MAX_EXPOSURE = 2.5
 BOOT_TO_PICTURE_S = 15.0
@@ -259,7 +260,9 @@ def test_a_show_that_cannot_start_is_not_tried_for_ever_and_a_person_can_step_in
     assert box.show(REBOOT, "TimersMonotonic").startswith("{ OnBootUSec=10min ;")
     throughout(lambda: box.show(UNIT, "ActiveState") == "failed", 0.5, "nobody tries any more")
     station.restart()
-    assert box.show(REBOOT, "ActiveState") == "inactive", "a show that starts needs no reboot"
+    supervisor = station.main_pid()
+    box.systemctl("start", LAST_RESORT)  # as the timer does when its time has come
+    assert (station.main_pid(), box.show(UNIT, "ActiveState")) == (supervisor, "active"), "a show that runs needs none"
 
 
 def test_a_show_that_cannot_start_has_the_box_started_anew(station: Station) -> None:
@@ -273,6 +276,22 @@ def test_a_show_that_cannot_start_has_the_box_started_anew(station: Station) -> 
     station.change()
     box.boot(settled=False)
     station.wait_up()
+
+
+def test_a_stop_that_has_to_be_enforced_costs_neither_the_restart_nor_the_box(station: Station) -> None:
+    box, supervisor = station.box, station.main_pid()
+    station.change("TimeoutStopSec=50ms")
+    drop_in = box.drop_in(REBOOT, "[Timer]", "OnBootSec=", "OnBootSec=1s")  # as on a box that is up for long
+    try:
+        box.systemctl("daemon-reload")
+        box.systemctl("restart", UNIT)
+        assert any("Failed with result 'timeout'" in str(entry["MESSAGE"]) for entry in box.journal(UNIT))
+        eventually(lambda: box.show(LAST_RESORT, "ExecMainExitTimestampMonotonic") != "0", BACK_S, "the last resort")
+        eventually(lambda: box.show(LAST_RESORT, "ActiveState") == "inactive", BACK_S, "has nothing to do")
+    finally:
+        drop_in.unlink()
+    station.change()
+    station.wait_up(not_main_pid=supervisor)
 
 
 # -- what it may do --------------------------------------------------------------------------------------------------

@@ -70,16 +70,17 @@ def install(box: Box, release: Path) -> tuple[int, str]:
 
 def dark_s(box: Box, since_us: int) -> float:
     """The longest time without a picture: from when the show was stopped, or ended, until the next presented one."""
-    longest, gone_us = 0.0, None
+    longest, gone_us, told = 0.0, None, []
     for entry in box.journal(SHOW):
         at_us, text = int(entry["__MONOTONIC_TIMESTAMP"]), str(entry.get("MESSAGE"))
         if at_us < since_us or entry.get("_PID") != "1":
             continue
+        told.append(f"{at_us / 1e6:.3f} {text}")
         if text.startswith("Started") and gone_us is not None:
             longest, gone_us = max(longest, (at_us - gone_us) / 1e6), None
         elif gone_us is None and ("Stopping" in text or "Main process exited" in text):
             gone_us = at_us
-    assert gone_us is None, "the picture is not back"
+    assert gone_us is None, "\n".join(["the picture is not back", *told])
     return longest
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.children import state
+from tests.fixtures.children import held, state
 from tests.fixtures.device import REPOSITORY, RunningDevice, crew
 from tests.fixtures.waiting import eventually
 
@@ -56,24 +56,33 @@ def test_parts_that_hang_do_not_keep_it_from_stopping(tmp_path: Path) -> None:
         assert device.processes() == []
 
 
+def test_a_part_that_does_not_stop_is_ended_and_the_run_was_none_the_worse(tmp_path: Path) -> None:
+    with RunningDevice(crew(), tmp_path) as device:
+        device.wait_up()
+        with held(device.pid_of("worker:main")):
+            assert device.stop() == 0, "anything else means to systemd that the show failed"
+        assert [event["name"] for event in device.events("part_did_not_stop")] == ["worker:main"]
+        assert device.processes() == []
+
+
 def test_twenty_kills_leave_no_zombie_and_no_descriptor(tmp_path: Path) -> None:
     with RunningDevice(crew(), tmp_path) as device:
         device.wait_up()
         folder = Path(f"/proc/{device.process.pid}")
 
-        def held() -> tuple[int, int]:
+        def kept() -> tuple[int, int]:
             return len(list((folder / "fd").iterdir())), len(list((folder / "task").iterdir()))
 
         def children() -> list[int]:
             return [int(pid) for path in folder.glob("task/*/children") for pid in path.read_text().split()]
 
-        before = held()
+        before = kept()
         for _ in range(5):
             was = {part: device.hurt(part, signal.SIGKILL) for part in ("camera:main", "worker:main", "hub", "show")}
             for part, pid in was.items():
                 device.wait_back(part, not_pid=pid)
         assert sum(part["restarts"] for part in device.ps().values()) == 20
-        eventually(lambda: held() <= before, 3.0, f"no more descriptors and threads than {before}; they are {held()}")
+        eventually(lambda: kept() <= before, 3.0, f"no more descriptors and threads than {before}; they are {kept()}")
         assert sorted(children()) == sorted(part["pid"] for part in device.ps().values())
         assert not [pid for pid in children() if state(pid) == "Z"]
 
