@@ -11,10 +11,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import yaml
 
 from edge_runtime.release.policy import GateLimits
+from tests.display.xclient import XClient
+from tests.fixtures.waiting import eventually
 from tests.fleet.playbooks import ANSIBLE, PROGRAMS, Run, VenueOfRoots
 from tests.fleet.rootfs import Root, bare, lent
 
@@ -287,13 +291,45 @@ def test_outputs_are_set_as_the_inventory_says_at_start_and_so_many_times_after_
     assert "StartLimitIntervalSec=infinity\nStartLimitBurst=30\n" in unit
 
 
+@pytest.mark.display
+@pytest.mark.parametrize("xvfb", [(540, 960)], indirect=True)
+def test_a_splash_breathes_on_black_until_the_screen_takes_over(
+    screens: tuple[dict[str, Root], list[Run]], xvfb: str
+) -> None:
+    root = screens[0]["xorg"]
+    unit = (root.path / "etc/systemd/system/edge-display.service").read_text()
+    assert "ExecStartPre=-+/usr/bin/plymouth quit --retain-splash\n" in unit
+    root.run("apt-get", "install", "-q", "-y", "--no-install-recommends", "plymouth-x11")
+    drawing = ("env", f"DISPLAY={xvfb}")
+    try:
+        with XClient(xvfb) as x:
+
+            def seen(least: int, most: int = 255) -> list[npt.NDArray[np.uint8]]:
+                """The screen, where its brightest pixel lies between these."""
+                root.run(*drawing, "xrefresh")  # in a window it draws when asked to alone; on a screen, by itself
+                pixels = x.screen()
+                return [pixels] if least <= pixels.max() <= most else []
+
+            root.run(*drawing, "plymouthd", "--mode=boot", "--kernel-command-line=quiet splash")
+            root.run("plymouth", "show-splash")
+            (bright,) = eventually(lambda: seen(220), 10.0, "light")
+            eventually(lambda: seen(0, 40), 10.0, "next to none")
+            eventually(lambda: seen(220), 10.0, "and light again")
+    finally:
+        root.run("plymouth", "quit", check=False)
+    rows, columns = np.nonzero(bright.max(axis=2) > 8)
+    assert (abs(rows.min() + rows.max() - 960) <= 2, abs(columns.min() + columns.max() - 540) <= 2) == (True, True)
+    assert 100 < np.ptp(rows) < 180, "a third of the shorter side, glow and all"
+    assert bright[:, :120].max() == 0, "the rest is black"
+
+
 def test_nothing_is_to_be_read_while_a_box_boots(screens: tuple[dict[str, Root], list[Run]]) -> None:
     grub = screens[0]["xorg"]
     shell = (
         ". /etc/default/grub; for file in /etc/default/grub.d/*.cfg; do . $file; done; echo $GRUB_CMDLINE_LINUX_DEFAULT"
     )
-    assert "quiet loglevel=3 systemd.show_status=false" in grub.run("sh", "-c", shell).stdout
+    assert "quiet splash loglevel=3 systemd.show_status=false" in grub.run("sh", "-c", shell).stdout
     jetson = (screens[0]["cage"].path / "boot/extlinux/extlinux.conf").read_text()
     (line,) = [line for line in jetson.splitlines() if "APPEND" in line]
-    assert line.startswith("      APPEND ${cbootargs} root=/dev/mmcblk0p1 rw quiet loglevel=3 ")
+    assert line.startswith("      APPEND ${cbootargs} root=/dev/mmcblk0p1 rw quiet splash loglevel=3 ")
     assert jetson.count("loglevel") == 1
