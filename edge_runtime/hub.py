@@ -21,7 +21,8 @@ from edge_runtime.config import DeviceConfig
 from edge_runtime.control.announcements import Announcements, availability
 from edge_runtime.control.background import Background, Done
 from edge_runtime.control.gpu import GpuProbe
-from edge_runtime.control.mqtt import MqttLink, Received
+from edge_runtime.control.inbox import Received
+from edge_runtime.control.mqtt import MqttLink
 from edge_runtime.control.orders import Orders, Tell
 from edge_runtime.control.signals import SignalRoutes
 from edge_runtime.control.state import StateFile

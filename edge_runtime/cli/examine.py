@@ -9,8 +9,8 @@ from typing import Literal
 
 from edge_runtime.clock import now_s, wall_s
 from edge_runtime.config import CameraConfig, DeviceConfig, MqttConfig
+from edge_runtime.control.broker import address
 from edge_runtime.control.certificates import Tls, certificate_fault, explain, fetch_certificate
-from edge_runtime.control.mqtt import address
 from edge_runtime.control.vitals import memory_free_mb
 from edge_runtime.display.vblank import open_vblank_counter
 from edge_runtime.errors import EdgeError, InputError, SessionError

@@ -17,7 +17,7 @@ from edge_runtime.cli.templates import BOXES, SCREENS, Answers, fill, template
 from edge_runtime.config import CameraConfig, DeviceConfig, LabelConfig, MqttConfig, bundle_folders, load
 from edge_runtime.config.base import SizePx, redact
 from edge_runtime.config.faults import first_line
-from edge_runtime.control.mqtt import address
+from edge_runtime.control.broker import address
 from edge_runtime.errors import EdgeError
 
 NONE = "none"

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from edge_runtime.control.mqtt import MqttLink, Received
+from edge_runtime.control.inbox import Received
+from edge_runtime.control.mqtt import MqttLink
 from edge_runtime.control.topics import Topics, publishable
 from edge_runtime.logs import Budget
 

@@ -15,9 +15,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_runtime.clock import now_s, wall_s
 from edge_runtime.config import MqttConfig
+from edge_runtime.control.broker import address, open_client
 from edge_runtime.control.certificates import explain
 from edge_runtime.control.local import LocalConnection
-from edge_runtime.control.mqtt import address, open_client
 from edge_runtime.control.topics import ack_filter, command_topic
 from edge_runtime.errors import ChannelError, EdgeError
 

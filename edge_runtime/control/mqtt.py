@@ -1,29 +1,19 @@
 """The link to the venue's broker: MQTT 5, quality of service 1, on paho's own network thread.
 
-The network thread only files what comes in and rings a bell; everything else happens on the hub's thread. Nothing
-here grows without bound: commands queue up to a limit and the newest are dropped, signals keep the newest message a
-topic, what goes out is limited by paho's queue, and retained topics are kept as their newest value and published
-again on every connect.
+The network thread only files what comes in and rings a bell; everything else happens on the hub's thread. What goes
+out is limited by paho's queue, and retained topics are kept as their newest value and published again on every connect.
 
 Source: quality of service 2 wedges after an outage with paho 2.2 and mosquitto 2.0.11 (measured).
 """
 
-import json
-import os
 import random
-import socket
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -32,10 +22,10 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from edge_runtime.clock import now_s, wall_s
 from edge_runtime.config import MqttConfig
 from edge_runtime.control.backoff import Backoff
-from edge_runtime.control.certificates import Tls, explain
+from edge_runtime.control.broker import address, encode, open_client
+from edge_runtime.control.certificates import explain
+from edge_runtime.control.inbox import WAITING_COMMANDS, Inbox, Note, Received
 from edge_runtime.control.topics import Topics
-from edge_runtime.errors import ConfigError
-from edge_runtime.logs import Level
 
 WILL_DELAY_S = 5
 """A hub that is back within this time was never away."""
@@ -43,98 +33,7 @@ SESSION_S = 60
 """How long the broker keeps messages for us. Longer than the will's delay, or the will would not wait."""
 MAX_PACKET_BYTES = 66 * 1024
 """What the broker may send us: a payload of 64 KiB and its topic."""
-QUEUED_MESSAGES = 500
-IN_FLIGHT_MESSAGES = 50
-WAITING_COMMANDS = 64
-KEPT_OF_DROPPED_BYTES = 200
-"""Of a command that found the queue full: its id, mostly, stands at the front."""
-WAITING_TOPICS = 256
-CONNECT_TIMEOUT_S = 5.0
 FLUSH_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """One message of the broker."""
-
-    topic: str
-    payload: bytes
-    retained: bool
-    arrived_s: float
-    """Monotonic."""
-    response_topic: str | None = None
-    correlation: bytes | None = None
-
-    def beginning(self) -> "Received":
-        """The message cut short: enough to answer it, too little to fill the memory."""
-        return replace(self, payload=self.payload[:KEPT_OF_DROPPED_BYTES])
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What happened to the link, for the log of the thread that owns it."""
-
-    name: str
-    level: Level
-    fields: Mapping[str, object] = field(default_factory=dict)
-
-
-class Inbox:
-    """What came in and was not looked at yet. Filled by the network thread, emptied by the hub's.
-
-    The lock is held for a few operations on containers: a dictionary that is filled by one thread and emptied by
-    another cannot do without.
-    """
-
-    def __init__(self, wake: Callable[[], object]) -> None:
-        self._wake = wake
-        self._lock = threading.Lock()
-        self._commands: deque[Received] = deque()
-        self._refused: deque[Received] = deque(maxlen=WAITING_COMMANDS)
-        self._signals: dict[str, Received] = {}
-        self._notes: deque[Note] = deque(maxlen=50)
-        self.dropped = 0
-
-    def file_command(self, message: Received) -> None:
-        """Queue a command; when the queue is full the newest is dropped, and its beginning kept to answer it."""
-        with self._lock:
-            if len(self._commands) < WAITING_COMMANDS:
-                self._commands.append(message)
-            else:
-                self._refused.append(message.beginning())
-                self.dropped += 1
-        self._wake()
-
-    def file_signal(self, message: Received, *, keep: bool = False) -> None:
-        """Keep the newest message of a topic; of too many topics the newest is dropped unless it is to `keep`."""
-        with self._lock:
-            if keep or message.topic in self._signals or len(self._signals) < WAITING_TOPICS:
-                self._signals[message.topic] = message
-            else:
-                self.dropped += 1
-        self._wake()
-
-    def file_note(self, note: Note) -> None:
-        """Keep what happened to the link."""
-        with self._lock:
-            self._notes.append(note)
-        self._wake()
-
-    def take_refused(self) -> list[Received]:
-        """Beginnings of the commands that found the queue full, oldest first; of very many the newest."""
-        with self._lock:
-            refused = list(self._refused)
-            self._refused.clear()
-        return refused
-
-    def take(self, limit: int) -> tuple[list[Note], list[Received], list[Received]]:
-        """Notes, commands and signal messages, oldest first, up to `limit` of each."""
-        with self._lock:
-            notes = [self._notes.popleft() for _ in range(min(limit, len(self._notes)))]
-            commands = [self._commands.popleft() for _ in range(min(limit, len(self._commands)))]
-            topics = list(self._signals)[:limit]
-            signals = [self._signals.pop(topic) for topic in topics]
-        return notes, commands, signals
 
 
 class MqttLink:
@@ -304,91 +203,6 @@ class MqttLink:
             self.inbox.file_command(received)
         else:
             self.inbox.file_signal(received, keep=received.topic == self._topics.desired)
-
-
-def encode(message: object) -> bytes:
-    """A message as it goes out: compact JSON, UTF-8."""
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":"), default=str).encode(errors="replace")
-
-
-def address(config: MqttConfig) -> tuple[str, int]:
-    """Host and port of the broker.
-
-    Raises:
-        ConfigError: the URL has no host or an impossible port.
-    """
-    try:
-        parts = urlsplit(config.url)
-        host, port = parts.hostname, parts.port
-        if host:
-            host.encode("idna")  # what name resolution would choke on, on the network thread
-    except (ValueError, UnicodeError) as error:
-        raise ConfigError(f"mqtt.url = {config.url!r}: {error}") from error
-    if not host or port == 0:
-        raise ConfigError(f"mqtt.url = {config.url!r}: expected mqtt://host:port")
-    return host, port or (8883 if parts.scheme == "mqtts" else 1883)
-
-
-def open_client(config: MqttConfig, client_id: str) -> Client:
-    """A paho client for that broker, not connected yet: version, limits, secrets, TLS.
-
-    Raises:
-        ConfigError: a certificate or password file cannot be used.
-    """
-    client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=MQTTProtocolVersion.MQTTv5)
-    client.max_queued_messages_set(QUEUED_MESSAGES)  # paho forbids it after connect
-    client.max_inflight_messages_set(IN_FLIGHT_MESSAGES)
-    client.connect_timeout = CONNECT_TIMEOUT_S
-    client.on_socket_open = _send_at_once
-    client.on_publish = _acknowledge_at_once
-    user, password = read_secrets(config)
-    if user is not None or password is not None:
-        client.username_pw_set(user, password)
-    if urlsplit(config.url).scheme == "mqtts":
-        tls = Tls(config)
-        client.tls_set_context(tls.context)
-        client.on_pre_connect = lambda _client, _: _take_renewed(tls)
-    return client
-
-
-def _take_renewed(tls: Tls) -> None:
-    with suppress(OSError):  # half of them are written: until the next attempt the old ones stand
-        tls.refresh()
-
-
-def read_secrets(config: MqttConfig) -> tuple[str | None, str | None]:
-    """User and password: from EDGE_RUNTIME_MQTT_USER and _PASSWORD, else `user:password` in the password file.
-
-    Raises:
-        ConfigError: the password file cannot be read.
-    """
-    user, password = os.environ.get("EDGE_RUNTIME_MQTT_USER"), os.environ.get("EDGE_RUNTIME_MQTT_PASSWORD")
-    if password is None and config.password_file:
-        try:
-            line = Path(config.password_file).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"mqtt.password_file = {config.password_file!r}: cannot be read: {error}") from error
-        if user is None:
-            user, _, password = line.partition(":")
-        else:
-            password = line
-    return user, password
-
-
-def _send_at_once(_client: Client, _: Any, opened: object) -> None:
-    """Turn Nagle's algorithm off: an ack behind a state would wait for the broker's delayed TCP ack, 40 ms."""
-    if isinstance(opened, socket.socket):
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _acknowledge_at_once(client: Client, _: Any, _mid: int, _reason: ReasonCode, _properties: Properties) -> None:
-    """Send the TCP ack of a PUBACK now: a broker with Nagle's algorithm on holds the next command back for it.
-
-    Source: mosquitto 2.0.11 as installed (set_tcp_nodelay false): a command after a publish arrives 40 ms late without.
-    """
-    link = client.socket()
-    if isinstance(link, socket.socket):
-        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
 def _properties(packet: int) -> Properties:

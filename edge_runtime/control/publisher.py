@@ -7,8 +7,8 @@ from paho.mqtt.enums import MQTTErrorCode
 
 from edge_runtime.clock import wall_s
 from edge_runtime.config import MqttConfig
+from edge_runtime.control.broker import address, encode, open_client
 from edge_runtime.control.certificates import explain
-from edge_runtime.control.mqtt import address, encode, open_client
 from edge_runtime.errors import ChannelError
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from edge_runtime import commands
 from edge_runtime.commands import Desired, Envelope
-from edge_runtime.control import mqtt, topics
+from edge_runtime.control import broker, inbox, mqtt, topics
 from edge_runtime.control.announcements import STATUS_EVERY_S
 from edge_runtime.control.backoff import CAP_S, FIRST_S, STABLE_S
 from edge_runtime.control.certificates import RENEW_WITHIN_DAYS
@@ -181,8 +181,8 @@ def _link() -> Sequence[tuple[str, str]]:
         ("payload for a signal", f"{MAX_PAYLOAD_BYTES} bytes at most"),
         ("packet to a box", f"{mqtt.MAX_PACKET_BYTES} bytes at most"),
         ("topic", f"{topics.MAX_TOPIC_BYTES} bytes at most"),
-        ("commands that wait in a box", f"{mqtt.WAITING_COMMANDS}; the next ones are refused as busy"),
-        ("messages of a box that wait for the broker", f"{mqtt.QUEUED_MESSAGES}; of retained topics the newest"),
+        ("commands that wait in a box", f"{inbox.WAITING_COMMANDS}; the next ones are refused as busy"),
+        ("messages of a box that wait for the broker", f"{broker.QUEUED_MESSAGES}; of retained topics the newest"),
         ("connects of a box", f"{FIRST_S:g} s apart at least, up to {CAP_S:g} s more after failures, at random"),
         ("a connection that counts as good again", f"after {STABLE_S:g} s"),
     )

@@ -7,18 +7,16 @@ from pathlib import Path
 import pytest
 
 from edge_runtime.config import MqttConfig
+from edge_runtime.control.broker import QUEUED_MESSAGES, address, read_secrets
 from edge_runtime.control.client import send
-from edge_runtime.control.mqtt import (
+from edge_runtime.control.inbox import (
     KEPT_OF_DROPPED_BYTES,
-    QUEUED_MESSAGES,
     WAITING_COMMANDS,
     WAITING_TOPICS,
     Inbox,
-    MqttLink,
     Received,
-    address,
-    read_secrets,
 )
+from edge_runtime.control.mqtt import MqttLink
 from edge_runtime.control.topics import Topics
 from edge_runtime.errors import ChannelError, ConfigError
 from tests.control.venue import DEVICE, Venue

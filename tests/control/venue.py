@@ -17,7 +17,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge_runtime.channel import Message
 from edge_runtime.clock import now_s, wall_s
 from edge_runtime.config import DeviceConfig, MqttConfig
-from edge_runtime.control.mqtt import address, open_client
+from edge_runtime.control.broker import address, open_client
 from tests.fixtures.parts import RunningPart
 from tests.fixtures.waiting import eventually
 
