@@ -15,6 +15,7 @@ from edge_runtime.__main__ import main
 from edge_runtime.cli.init import detect_box, plugged_in
 from edge_runtime.cli.templates import BOXES, SCREENS, canvas_for
 from edge_runtime.config import DeviceConfig, load
+from tests.fixtures.children import state
 from tests.fixtures.device import REPOSITORY
 from tests.fixtures.waiting import eventually
 
@@ -46,6 +47,8 @@ class Terminal:
         """Wait for a question, and only then answer it."""
         heard = len(self.text)
         eventually(lambda: re.search(rf"{question}[^\n]*\]: $", self.read()[heard:], re.DOTALL), 10.0, question)
+        # Ctrl-C that comes between Python's prompt and its read is not seen before the next key; no person is so fast.
+        eventually(lambda: state(self.process.pid) == "S", 10.0, "it waits for an answer")
         os.write(self._descriptor, answer.encode())
 
     def end(self) -> int:
