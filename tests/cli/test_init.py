@@ -61,7 +61,9 @@ class Terminal:
 def terminal(*arguments: str) -> Iterator[Terminal]:
     ours, its = pty.openpty()
     os.set_blocking(ours, False)
-    command = ["setsid", "--ctty", sys.executable, "-m", "edge_runtime", "init", *arguments]
+    # whoever started this test run may have had it ignore Ctrl-C, as a shell does in the background
+    heeds = ["env", "--default-signal=INT"]
+    command = ["setsid", "--ctty", *heeds, sys.executable, "-m", "edge_runtime", "init", *arguments]
     process = subprocess.Popen(
         command,
         cwd=REPOSITORY,
