@@ -278,20 +278,30 @@ def test_a_show_that_cannot_start_has_the_box_started_anew(station: Station) -> 
     station.wait_up()
 
 
-def test_a_stop_that_has_to_be_enforced_costs_neither_the_restart_nor_the_box(station: Station) -> None:
+@pytest.mark.parametrize(
+    ("change", "restarts", "result"),
+    [
+        (("TimeoutStopSec=50ms",), 1, "Failed with result 'timeout'"),
+        (("[Unit]", "StartLimitBurst=2"), 3, "Start request repeated too quickly"),
+    ],
+    ids=["a stop that has to be enforced", "too many restarts by hand"],
+)
+def test_what_befalls_a_good_show_costs_neither_the_picture_nor_the_box(
+    station: Station, change: tuple[str, ...], restarts: int, result: str
+) -> None:
     box, supervisor = station.box, station.main_pid()
-    station.change("TimeoutStopSec=50ms")
+    station.change(*change)
     drop_in = box.drop_in(REBOOT, "[Timer]", "OnBootSec=", "OnBootSec=1s")  # as on a box that is up for long
     try:
         box.systemctl("daemon-reload")
-        box.systemctl("restart", UNIT)
-        assert any("Failed with result 'timeout'" in str(entry["MESSAGE"]) for entry in box.journal(UNIT))
+        for _ in range(restarts):
+            box.systemctl("restart", UNIT, check=False)
+        assert any(result in str(entry["MESSAGE"]) for entry in box.journal(UNIT))
         eventually(lambda: box.show(LAST_RESORT, "ExecMainExitTimestampMonotonic") != "0", BACK_S, "the last resort")
-        eventually(lambda: box.show(LAST_RESORT, "ActiveState") == "inactive", BACK_S, "has nothing to do")
+        eventually(lambda: box.show(LAST_RESORT, "ActiveState") == "inactive", BACK_S, "it has nothing left to do")
+        station.wait_up(not_main_pid=supervisor)
     finally:
         drop_in.unlink()
-    station.change()
-    station.wait_up(not_main_pid=supervisor)
 
 
 # -- what it may do --------------------------------------------------------------------------------------------------
