@@ -115,6 +115,15 @@ def test_the_example_holds_no_secret_and_demands_the_key_that_it_cannot_know(tmp
     assert "changed=0" in done.stdout
 
 
+def test_a_splash_that_is_no_png_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    options = ["-e", "ansible_connection=local ansible_become=false display_splash=logo.jpg", "--check"]
+    play = tmp_path / "play.yml"
+    play.write_text("- {hosts: all, gather_facts: false, roles: [display]}\n")
+    done = ansible("ansible-playbook", "-i", "localhost,", str(play), *options, check=False)
+    assert "display_splash = logo.jpg: expected a PNG" in done.stdout + done.stderr
+    assert "changed=0" in done.stdout
+
+
 def test_the_config_of_every_box_of_the_example_is_right(example: dict[str, Any], tmp_path: Path) -> None:
     template = (
         f"src=inventory/device_configs/mirror.toml.j2 dest={tmp_path}/{{{{ inventory_hostname }}}}.toml mode=0644"
