@@ -68,7 +68,7 @@ class MqttLink:
         self._backoff = Backoff(random.Random())
         self._gone = threading.Event()
         self._config, self._topics = config, topics
-        self._answered = False
+        self._answered = self._session_present = False
         self._told: str | None = None
         # Retain-as-published: a command sent with the retain flag is refused also when it reaches us alive.
         commands = SubscribeOptions(qos=1, retainAsPublished=True)
@@ -150,8 +150,7 @@ class MqttLink:
         self._told = None
         self._backoff.connected(now_s())
         client.subscribe(self._filters)
-        self.connected = True
-        self.inbox.file_note(Note("mqtt_connected", "info", {"session_present": flags.session_present}))
+        self.connected, self._session_present = True, flags.session_present
 
     def _on_connect_fail(self, client: Client, _: Any) -> None:
         self._tell_why(sys.exception())  # paho calls us where it caught it
@@ -188,6 +187,8 @@ class MqttLink:
         for (name, _options), reason in zip(self._filters, reasons, strict=False):
             if reason.is_failure:
                 self.inbox.file_note(Note("mqtt_filter_refused", "error", {"filter": name, "reason": str(reason)}))
+        # Not before: a command sent as soon as this is known would reach nobody.
+        self.inbox.file_note(Note("mqtt_connected", "info", {"session_present": self._session_present}))
 
     def _on_message(self, client: Client, _: Any, message: MQTTMessage) -> None:
         properties = message.properties
