@@ -48,12 +48,11 @@ class Box(MqttLink):
         self.commands: list[str] = []
         self.signals: list[str] = []
         self.notes: list[tuple[str, str]] = []
-        self.listens = False
         super().__init__(config, self.topics, will={"state": "offline"}, signals=["venue/#"], wake=lambda: None)
 
-    def _on_subscribe(self, *arguments: Any) -> None:
-        super()._on_subscribe(*arguments)
-        self.listens = True
+    @property
+    def listens(self) -> bool:
+        return self.told("mqtt_connected") is not None
 
     def hear(self) -> bool:
         """Take what came in; always true, for conditions."""

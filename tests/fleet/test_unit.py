@@ -290,6 +290,7 @@ def test_what_befalls_a_good_show_costs_neither_the_picture_nor_the_box(
     station: Station, change: tuple[str, ...], restarts: int, result: str
 ) -> None:
     box, supervisor = station.box, station.main_pid()
+    before = box.show(LAST_RESORT, exits := "ExecMainExitTimestampMonotonic")
     station.change(*change)
     drop_in = box.drop_in(REBOOT, "[Timer]", "OnBootSec=", "OnBootSec=1s")  # as on a box that is up for long
     try:
@@ -297,7 +298,7 @@ def test_what_befalls_a_good_show_costs_neither_the_picture_nor_the_box(
         for _ in range(restarts):
             box.systemctl("restart", UNIT, check=False)
         assert any(result in str(entry["MESSAGE"]) for entry in box.journal(UNIT))
-        eventually(lambda: box.show(LAST_RESORT, "ExecMainExitTimestampMonotonic") != "0", BACK_S, "the last resort")
+        eventually(lambda: box.show(LAST_RESORT, exits) != before, BACK_S, "the last resort comes and ends")
         eventually(lambda: box.show(LAST_RESORT, "ActiveState") == "inactive", BACK_S, "it has nothing left to do")
         station.wait_up(not_main_pid=supervisor)
     finally:
