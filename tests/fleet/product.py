@@ -76,7 +76,7 @@ def install(root: Root, release: Release) -> None:
             root.run(*program, f"/srv/bootstrap/{track}.tar", within_s=MAKE_S)
     shutil.rmtree(bootstrap)
     for unit in UNITS.iterdir():
-        if unit.suffix in {".service", ".timer"}:
+        if unit.suffix == ".service":
             shutil.copy(unit, root.path / "etc/systemd/system" / unit.name)
             if "[Install]" in unit.read_text():
                 root.run("systemctl", "enable", unit.name)

@@ -2,6 +2,8 @@
 
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import jinja2
@@ -20,7 +22,6 @@ from tests.fleet.rootfs import Root, lent
 pytestmark = [pytest.mark.fleet, pytest.mark.usefixtures("box_mounts"), pytest.mark.timeout(120)]
 
 SCREEN = "edge-display.service"
-REBOOT = "edge-runtime-reboot.timer"
 LAST_RESORT = "edge-runtime-reboot.service"
 PARTS = ("camera:main", "worker:main", "hub", "show")
 MAX_EXPOSURE = 2.5
@@ -246,42 +247,49 @@ def test_a_screen_that_dies_comes_back_with_the_picture(station: Station) -> Non
 # -- when nothing helps ----------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def rebooting_after(station: Station, uptime_s: int) -> Iterator[None]:
+    """The last resort starts the box anew once it is up for that long."""
+    drop_in = station.box.drop_in(LAST_RESORT, "[Service]", f"Environment=AFTER_BOOT_S={uptime_s} PAUSE_S=2")
+    station.box.systemctl("daemon-reload")
+    yield
+    drop_in.unlink()
+    station.box.systemctl("daemon-reload")
+
+
 def fail_at_every_start(station: Station) -> None:
     station.box.systemctl("stop", UNIT)
     station.change("ExecStart=", "ExecStart=/bin/false", "RestartSec=50ms")
     station.box.systemctl("start", "--no-block", UNIT)
 
 
-def test_a_show_that_cannot_start_is_not_tried_for_ever_and_a_person_can_step_in(station: Station) -> None:
-    fail_at_every_start(station)
+def test_a_show_that_cannot_start_is_tried_again_until_a_person_steps_in(station: Station) -> None:
     box = station.box
-    eventually(lambda: box.show(REBOOT, "ActiveState") == "active", BACK_S, "the reboot is due")
-    assert (box.show(UNIT, "ActiveState"), box.show(UNIT, "Result")) == ("failed", "exit-code")
-    assert box.show(REBOOT, "TimersMonotonic").startswith("{ OnBootUSec=10min ;")
-    throughout(lambda: box.show(UNIT, "ActiveState") == "failed", 0.5, "nobody tries any more")
-    station.restart()
-    supervisor = station.main_pid()
-    box.systemctl("start", LAST_RESORT)  # as the timer does when its time has come
-    assert (station.main_pid(), box.show(UNIT, "ActiveState")) == (supervisor, "active"), "a show that runs needs none"
+    assert box.show(LAST_RESORT, "Environment") == "AFTER_BOOT_S=600 PAUSE_S=30"
+    with rebooting_after(station, 10**9):
+        fail_at_every_start(station)
+        eventually(lambda: box.show(LAST_RESORT, "ActiveState") == "active", BACK_S, "the last resort is at work")
+        eventually(lambda: box.show(UNIT, "ActiveState") == "failed", BACK_S, "its round of starts is over")
+        throughout(lambda: box.show(UNIT, "ActiveState") == "failed", 0.5, "there is time between rounds")
+        station.restart()
+        supervisor = station.main_pid()
+        eventually(lambda: box.show(LAST_RESORT, "ActiveState") == "inactive", BACK_S, "it has nothing left to do")
+        assert (station.main_pid(), box.show(UNIT, "ActiveState")) == (supervisor, "active")
 
 
 def test_a_show_that_cannot_start_has_the_box_started_anew(station: Station) -> None:
-    box = station.box
-    drop_in = box.drop_in(REBOOT, "[Timer]", "OnBootSec=", "OnBootSec=1s")
-    try:
+    with rebooting_after(station, 1):
         fail_at_every_start(station)
-        assert box.wait_down() == "reboot"
-    finally:
-        drop_in.unlink()
-    station.change()
-    box.boot(settled=False)
-    station.wait_up()
+        assert station.box.wait_down() == "reboot"
+        station.change()
+        station.box.boot(settled=False)
+        station.wait_up()
 
 
 @pytest.mark.parametrize(
     ("change", "restarts", "result"),
     [
-        (("TimeoutStopSec=50ms",), 1, "Failed with result 'timeout'"),
+        (("TimeoutStopSec=1ms",), 1, "Failed with result 'timeout'"),
         (("[Unit]", "StartLimitBurst=2"), 3, "Start request repeated too quickly"),
     ],
     ids=["a stop that has to be enforced", "too many restarts by hand"],
@@ -289,27 +297,24 @@ def test_a_show_that_cannot_start_has_the_box_started_anew(station: Station) -> 
 def test_what_befalls_a_good_show_costs_neither_the_picture_nor_the_box(
     station: Station, change: tuple[str, ...], restarts: int, result: str
 ) -> None:
-    box, supervisor = station.box, station.main_pid()
-    before = box.show(LAST_RESORT, exits := "ExecMainExitTimestampMonotonic")
+    box, ended = station.box, "ExecMainExitTimestampMonotonic"
     station.change(*change)
-    drop_in = box.drop_in(REBOOT, "[Timer]", "OnBootSec=", "OnBootSec=1s")  # as on a box that is up for long
-    try:
-        box.systemctl("daemon-reload")
-        for _ in range(restarts):
-            box.systemctl("restart", UNIT, check=False)
-        assert any(result in str(entry["MESSAGE"]) for entry in box.journal(UNIT))
-        eventually(lambda: box.show(LAST_RESORT, exits) != before, BACK_S, "the last resort comes and ends")
-        eventually(lambda: box.show(LAST_RESORT, "ActiveState") == "inactive", BACK_S, "it has nothing left to do")
-        station.wait_up(not_main_pid=supervisor)
-    finally:
-        drop_in.unlink()
+    with rebooting_after(station, 1):
+        for _ in range(2):  # it comes whenever it is needed
+            supervisor, told, before = station.main_pid(), len(box.journal(UNIT)), box.show(LAST_RESORT, ended)
+            for _ in range(restarts):
+                box.systemctl("restart", UNIT, check=False)
+            assert any(result in str(entry["MESSAGE"]) for entry in box.journal(UNIT)[told:])
+            came_and_went = partial(lambda before: box.show(LAST_RESORT, ended) not in {"0", before}, before)
+            eventually(came_and_went, BACK_S, "the last resort comes and goes")
+            station.wait_up(not_main_pid=supervisor)
 
 
 # -- what it may do --------------------------------------------------------------------------------------------------
 
 
 def test_its_files_are_without_fault_to_systemd(station: Station) -> None:
-    units = [f"/etc/systemd/system/{path.name}" for path in UNITS.iterdir() if path.suffix in {".service", ".timer"}]
+    units = [f"/etc/systemd/system/{path.name}" for path in UNITS.iterdir() if path.suffix == ".service"]
     done = station.box.run("systemd-analyze", "verify", *units, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
