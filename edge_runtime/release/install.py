@@ -165,7 +165,8 @@ class Installer:
             shelf.prove(release)
             return
         shelf.settle()
-        service.restart(_BACK_WITHIN_S)
+        if dark := service.restart(_BACK_WITHIN_S):
+            fault += f", and the one before it, started again, {dark}"
         shelf.reject(release, fault)
         raise TrialFailed(f"{track} {release.name} {fault}")
 

@@ -9,6 +9,7 @@ import pytest
 from tests.fixtures.releases import Desk
 from tests.fixtures.waiting import eventually
 from tests.fleet.boot import Box
+from tests.fleet.product import CONFIG as CONFIG_FILE
 from tests.fleet.product import Release, configure, equipped, make_release
 from tests.fleet.product import install as put
 from tests.fleet.rootfs import lent
@@ -173,3 +174,26 @@ def test_a_power_cut_in_a_trial_is_undone_before_the_show_starts(box: Box, desk:
     box.boot()
     assert running(box) == before
     assert box.run(LAUNCHER, "release", "list").stdout.count("was on trial when the trial was cut short") == 1
+
+
+def test_where_the_one_before_it_does_not_come_back_either_that_is_told(box: Box, desk: Desk) -> None:
+    shutil.copy(build_variant(desk, "6.0", "never starts, on the air only"), box.root.path / "srv/update.tar")
+    current, config = (box.root.path / path for path in ("opt/edge-runtime/runtime/current", CONFIG_FILE))
+    before, good = running(box), config.read_text()
+    box.run("systemd-run", "--no-block", "--unit=update", LAUNCHER, "release", "install", "/srv/update.tar")
+    try:
+        eventually(lambda: current.readlink().name == "6.0", 60, "the trial has switched")
+        config.write_text("of no use to any release")
+        judged = eventually(lambda: [line for line in told_by_install(box) if "6.0" in line], 60, "it is judged")
+    finally:
+        config.write_text(good)
+    assert len(judged) == 1
+    assert judged[0].startswith("runtime 6.0 presents no picture within ")
+    back = "and the one before it, started again, ends before its first picture (exit-code)"
+    assert judged[0].endswith(f" s, {back}; {before} stays")
+    eventually(lambda: box.show(SHOW, "ActiveState") == "active", 60, "with its config the show is back")
+    assert running(box) == before
+
+
+def told_by_install(box: Box) -> list[str]:
+    return [str(entry["MESSAGE"]) for entry in box.journal("update.service")]
