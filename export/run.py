@@ -31,6 +31,7 @@ from export.sources import cache_folder
 CHECKPOINT_S = 60.0
 _TOLD_S = 2.0
 _STEPS_AT_LEAST = 2
+_MEASURED_AT_LEAST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,10 @@ class Run:
     def steps(self, full: int) -> int:
         """`full` steps, scaled by the budget."""
         return max(_STEPS_AT_LEAST, round(full * self.budget))
+
+    def count(self, full: int) -> int:
+        """`full` things to measure by; a sixth of them, where what is measured never ships."""
+        return full if self.budget == 1 else max(_MEASURED_AT_LEAST, full // 6)
 
     def rng(self, stage: str = "") -> np.random.Generator:
         """A generator of its own for each stage, the same every time."""

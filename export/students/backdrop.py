@@ -153,10 +153,10 @@ class Backdrop:
         write_onnx(module, {k: torch.from_numpy(v) for k, v in _inputs(run, 1)[0].items()}, path, outputs=["picture"])
 
     def calibration(self, run: Run) -> Iterator[Arrays]:
-        yield from _inputs(run, 48)
+        yield from _inputs(run, run.count(48))
 
     def held_out(self, run: Run) -> Iterator[Arrays]:
-        yield from _inputs(run, 12, stage="held out")
+        yield from _inputs(run, run.count(12), stage="held out")
 
     def keep_float(self) -> Sequence[str]:
         return ()

@@ -87,10 +87,10 @@ class Stylize:
         export_network(net, path, len(STYLES))
 
     def calibration(self, run: Run) -> Iterator[Arrays]:
-        yield from shown(run.rng("calibration"), 2 * len(STYLES), len(STYLES), held_out=False)
+        yield from shown(run.rng("calibration"), run.count(2 * len(STYLES)), len(STYLES), held_out=False)
 
     def held_out(self, run: Run) -> Iterator[Arrays]:
-        yield from shown(run.rng("held out"), len(STYLES), len(STYLES), held_out=True)
+        yield from shown(run.rng("held out"), run.count(len(STYLES)), len(STYLES), held_out=True)
 
     def keep_float(self) -> Sequence[str]:
         return ()
@@ -101,7 +101,7 @@ class Stylize:
     def against_teacher(self, run: Run, fp32: Path) -> list[Bound]:
         """Beside the published file, over its 26 styles."""
         return [
-            *beside_published(fp32, STYLES, PUBLISHED, style_at_most=1.05),
+            *beside_published(fp32, STYLES, PUBLISHED[: run.count(len(PUBLISHED))], style_at_most=1.05),
             speed_beside_published(fp32, len(STYLES), 2.0),
         ]
 

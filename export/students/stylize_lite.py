@@ -64,10 +64,10 @@ class StylizeLite:
         stylize.export_network(net, path, len(STYLES))
 
     def calibration(self, run: Run) -> Iterator[Arrays]:
-        yield from stylize.shown(run.rng("calibration"), 36, len(STYLES), held_out=False)
+        yield from stylize.shown(run.rng("calibration"), run.count(36), len(STYLES), held_out=False)
 
     def held_out(self, run: Run) -> Iterator[Arrays]:
-        yield from stylize.shown(run.rng("held out"), 12, len(STYLES), held_out=True)
+        yield from stylize.shown(run.rng("held out"), run.count(12), len(STYLES), held_out=True)
 
     def keep_float(self) -> Sequence[str]:
         return ()
@@ -79,7 +79,7 @@ class StylizeLite:
         """Beside the published file, over those of its styles that are kept."""
         judged = [style for style in STYLES if style in stylize.PUBLISHED]
         return [
-            *stylize.beside_published(fp32, STYLES, judged),
+            *stylize.beside_published(fp32, STYLES, judged[: run.count(len(judged))]),
             stylize.speed_beside_published(fp32, len(STYLES), 4.0),
         ]
 
