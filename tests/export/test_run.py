@@ -103,3 +103,11 @@ def test_another_teacher_is_another_recipe(tmp_path: Path) -> None:
 
     train(run, replace(PLAN, teacher="new"), net, counted)
     assert len(asked) == PLAN.steps
+
+
+@pytest.mark.parametrize(("budget", "steps", "count"), [(1.0, 900, 26), (0.002, 2, 4)])
+def test_what_ships_has_all_its_steps_and_is_measured_by_everything(
+    tmp_path: Path, budget: float, steps: int, count: int
+) -> None:
+    run = Run("net", tmp_path, budget=budget)
+    assert (run.steps(900), run.count(26)) == (steps, count)
