@@ -1,5 +1,6 @@
 """edge-runtime.service under a real systemd: up by itself after a boot, and back from whatever befalls it."""
 
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -261,6 +262,15 @@ def fail_at_every_start(station: Station) -> None:
     station.box.systemctl("stop", UNIT)
     station.change("ExecStart=", "ExecStart=/bin/false", "RestartSec=50ms")
     station.box.systemctl("start", "--no-block", UNIT)
+
+
+def test_starts_that_hang_are_counted_until_they_are_too_many(station: Station) -> None:
+    unit = station.box.run("systemctl", "cat", UNIT).stdout
+    start, stop, pause, interval, burst = (
+        int(re.findall(rf"^{key}=(\d+)$", unit, re.MULTILINE)[0])
+        for key in ("TimeoutStartSec", "TimeoutStopSec", "RestartSec", "StartLimitIntervalSec", "StartLimitBurst")
+    )
+    assert burst * (start + stop + pause) < interval
 
 
 def test_a_show_that_cannot_start_is_tried_again_until_a_person_steps_in(station: Station) -> None:
