@@ -253,9 +253,12 @@ def rebooting_after(station: Station, uptime_s: int) -> Iterator[None]:
     """The last resort starts the box anew once it is up for that long."""
     drop_in = station.box.drop_in(LAST_RESORT, "[Service]", f"Environment=AFTER_BOOT_S={uptime_s} PAUSE_S=2")
     station.box.systemctl("daemon-reload")
-    yield
-    drop_in.unlink()
-    station.box.systemctl("daemon-reload")
+    try:
+        yield
+    finally:
+        drop_in.unlink()
+        if station.box.up:
+            station.box.systemctl("daemon-reload")
 
 
 def fail_at_every_start(station: Station) -> None:

@@ -76,7 +76,7 @@ def test_the_part_says_it_is_ready_beats_reports_and_stops_at_once(camera_of: Ca
         assert camera.pulse.count("camera:main") > 40
         stop_s = now_s()
         assert camera.stop() == 0
-        assert now_s() - stop_s < 1.0
+        assert now_s() - stop_s < 0.3
 
 
 def test_the_part_ends_when_its_supervisor_is_gone(camera_of: CameraOf) -> None:
@@ -158,7 +158,7 @@ def test_a_part_whose_camera_stalls_stops_at_once(camera_of: CameraOf, mjpeg: Mj
         eventually(lambda: (f := latest(camera)) and now_s() - f.captured_s > 0.2, 2.0, "the part waits for a frame")
         stop_s = now_s()
         assert camera.stop() == 0
-        assert now_s() - stop_s < 1.0  # a stall is waited for twice as long
+        assert now_s() - stop_s < 0.5  # the thread that reads is given 0.2 s
 
 
 def test_a_camera_that_drops_out_is_told_once_and_found_again(camera_of: CameraOf, mjpeg: MjpegCamera) -> None:
